@@ -1,0 +1,1 @@
+"""The data path from a CT series to an RTSTRUCT: pure, without web, queue or torch."""

@@ -1,0 +1,139 @@
+"""Contours: the zero line of a structure's field on each of the CT's own slice planes.
+
+Lines are traced between voxel centres by linear interpolation (marching squares), so they are as
+smooth as the field and do not run through pixel centres. Holes are joined to their outer contour by
+a keyhole, the only hole encoding that every reader examined understands (DICOM PS3.3 C.8.8.6.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import contourpy
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from contouring.grid import Grid
+from contouring.keyholes import join_holes
+from contouring.lattice import interpolation_matrix
+from contouring.masks import StructureField
+from contouring.structures import Structure
+
+SIMPLIFY_MM = 0.05  # Douglas-Peucker tolerance; the area it loses is restored
+LEAST_AREA_MM2 = 0.5  # half a pixel of a planning CT: smaller pieces are specks
+OUTSIDE = -1.0
+OuterOffset = tuple[list[NDArray[np.float64]], list[NDArray[np.uint32]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """One closed planar contour; the first point is not repeated.
+
+    `points_mm`: (n, 3) patient coordinates (LPS), all on the plane of slice `slice_index`.
+    """
+
+    slice_index: int
+    points_mm: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class StructureContours:
+    """All contours of a structure, and its volume: areas times the height of their slices."""
+
+    structure: Structure
+    contours: tuple[Contour, ...]
+    volume_cm3: float
+
+
+def trace_contours(selected: StructureField, grid: Grid) -> StructureContours:
+    """The contours of one structure on every slice that it crosses."""
+    contours: list[Contour] = []
+    volume_mm3 = 0.0
+    for slice_index, polygon in _polygons(selected, grid):
+        volume_mm3 += polygon.area * grid.slice_heights_mm[slice_index]
+        ring = join_holes(polygon)
+        points = grid.to_patient(slice_index, ring[:, 1], ring[:, 0])
+        contours.append(Contour(slice_index, points))
+    return StructureContours(selected.structure, tuple(contours), float(volume_mm3) / 1000.0)
+
+
+def _polygons(selected: StructureField, grid: Grid) -> Iterator[tuple[int, Polygon]]:
+    """Polygons in (column mm, row mm) of each slice, ascending."""
+    lattice = selected.lattice
+    along_ct = lattice.to_ct_axes(selected.field)
+    slices, rows, columns = (
+        _reached(axis, samples) for axis, samples in zip(grid.axes_mm, lattice.axes_mm, strict=True)
+    )
+    to_slices, to_rows, to_columns = (
+        interpolation_matrix(samples, axis[reached])
+        for axis, samples, reached in zip(
+            grid.axes_mm, lattice.axes_mm, (slices, rows, columns), strict=True
+        )
+    )
+    rows_mm, columns_mm = _edged(grid.axes_mm[1][rows]), _edged(grid.axes_mm[2][columns])
+    for offset, weights in enumerate(to_slices):
+        used = np.flatnonzero(weights)
+        plane = np.tensordot(weights[used], along_ct[used], axes=1)
+        if (plane > 0).any():
+            plane = _closed(to_rows @ plane @ to_columns.T)
+            for polygon in _traced(plane, rows_mm, columns_mm):
+                yield slices.start + offset, polygon
+
+
+def _reached(axis_mm: NDArray[np.float64], samples_mm: NDArray[np.float64]) -> slice:
+    """The CT indices between the first and the last sample."""
+    first = int(np.searchsorted(axis_mm, samples_mm[0] - 1e-6))
+    last = int(np.searchsorted(axis_mm, samples_mm[-1] + 1e-6))
+    return slice(first, last)
+
+
+def _edged(axis_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The axis with one more position at either end, as `_closed` adds values."""
+    step = axis_mm[1] - axis_mm[0] if len(axis_mm) > 1 else 1.0
+    return np.concatenate([[axis_mm[0] - step], axis_mm, [axis_mm[-1] + step]])
+
+
+def _closed(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An outside rim, so that a structure cut by the image's edge ends half a pixel beyond it."""
+    rim = np.pad(plane, 1, mode="edge")
+    inner = np.zeros(rim.shape, bool)
+    inner[1:-1, 1:-1] = True
+    return np.where(inner, rim, np.where(rim > 0, -rim, np.float32(OUTSIDE)))
+
+
+def _traced(
+    plane: NDArray[np.float32], rows_mm: NDArray[np.float64], columns_mm: NDArray[np.float64]
+) -> Iterator[Polygon]:
+    generator = contourpy.contour_generator(
+        columns_mm, rows_mm, plane, fill_type=contourpy.FillType.OuterOffset
+    )
+    outlines = cast(OuterOffset, generator.filled(0.0, np.inf))
+    for points, offsets in zip(*outlines, strict=True):
+        rings = np.split(points, offsets[1:-1])
+        holes = [hole for hole in rings[1:] if Polygon(hole).area >= LEAST_AREA_MM2]
+        polygon = Polygon(rings[0], holes)
+        if polygon.area >= LEAST_AREA_MM2:
+            yield _simplified(polygon)
+
+
+def _simplified(polygon: Polygon) -> Polygon:
+    """Fewer points, the same area: a Douglas-Peucker line offset by what the chords cut off."""
+    simple = shapely.simplify(polygon, SIMPLIFY_MM)
+    shift_mm = (polygon.area - simple.area) / simple.length
+    restored = shapely.buffer(simple, shift_mm, join_style="mitre")
+    for candidate in (restored, simple):
+        if _alike(candidate, polygon):
+            return shapely.orient_polygons(candidate)
+    return shapely.orient_polygons(polygon)
+
+
+def _alike(candidate: shapely.Geometry, polygon: Polygon) -> bool:
+    return (
+        isinstance(candidate, Polygon)
+        and candidate.is_valid
+        and len(candidate.interiors) == len(polygon.interiors)
+    )

@@ -1,0 +1,252 @@
+"""Every error Oarlock raises on purpose, in one tree.
+
+    OarlockError
+    ├── UnusableInputError            the sender can mend it: exit code 2, HTTP 4xx
+    │   ├── EmptyUploadError
+    │   ├── NotDicomError
+    │   ├── BrokenZipError
+    │   ├── UnsafeZipError
+    │   ├── BrokenUploadError
+    │   ├── UploadTooLargeError
+    │   ├── NoCTSeriesError
+    │   ├── MixedPatientsError
+    │   ├── EverySeriesRefusedError
+    │   └── SeriesRefusedError        one series of possibly many
+    ├── ModelError
+    │   ├── UnknownModelError
+    │   ├── InvalidBundleError
+    │   └── ModelChangedError         the bundle a job was accepted for is gone
+    ├── InferenceError                the network ran and failed
+    ├── StructureSetError             a structure set that must not be written
+    └── JobError
+        ├── UnknownJobError
+        ├── WrongJobStateError
+        ├── JobCancelledError         raised inside a running job
+        └── LeaseLostError            likewise
+
+Each carries values; its message says what was wrong, where, and what the sender can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class OarlockError(Exception):
+    """Root of the tree; `code` is stable and appears in problem types and job records."""
+
+    code = "oarlock-error"
+
+
+class UnusableInputError(OarlockError):
+    """What was sent cannot be contoured; sending something else can help."""
+
+    code = "unusable-input"
+
+
+class EmptyUploadError(UnusableInputError):
+    """A request without a file."""
+
+    code = "empty-upload"
+
+    def __init__(self) -> None:
+        super().__init__("The upload holds no file: send the DICOM files of a CT series, or a zip.")
+
+
+class NotDicomError(UnusableInputError):
+    """A file that is not DICOM Part 10."""
+
+    code = "not-dicom"
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        super().__init__(f"{file} is not a DICOM file: send CT slices, or one zip of them.")
+
+
+class BrokenZipError(UnusableInputError):
+    """A zip that cannot be read to its end."""
+
+    code = "broken-zip"
+
+    def __init__(self, file: str, fault: str) -> None:
+        self.file, self.fault = file, fault
+        super().__init__(f"{file} cannot be unpacked ({fault}): zip the series again and resend.")
+
+
+class UnsafeZipError(UnusableInputError):
+    """A zip with an entry that points outside its folder, or that is a link."""
+
+    code = "unsafe-zip"
+
+    def __init__(self, file: str, entry: str) -> None:
+        self.file, self.entry = file, entry
+        super().__init__(
+            f"{file} holds the entry {entry!r}, which points outside the archive or is a link: "
+            "zip plain files only."
+        )
+
+
+class BrokenUploadError(UnusableInputError):
+    """A request body that is not the upload it should be."""
+
+    code = "broken-upload"
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(
+            f"The upload cannot be read ({fault}): send multipart/form-data with either many "
+            "DICOM files or one zip."
+        )
+
+
+class UploadTooLargeError(UnusableInputError):
+    """More bytes or files than a limit allows."""
+
+    code = "upload-too-large"
+
+    def __init__(self, what: str, limit: str) -> None:
+        self.what, self.limit = what, limit
+        super().__init__(f"{what} exceeds the limit of {limit}: send fewer or smaller files.")
+
+
+class NoCTSeriesError(UnusableInputError):
+    """No CT image among the files."""
+
+    code = "no-ct-series"
+
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(f"No CT series was found (only {found}): send the planning CT's slices.")
+
+
+class MixedPatientsError(UnusableInputError):
+    """Two patients in one upload."""
+
+    code = "mixed-patients"
+
+    def __init__(self, first_file: str, second_file: str) -> None:
+        self.first_file, self.second_file = first_file, second_file
+        super().__init__(
+            f"{first_file} and {second_file} belong to different patients: send one at a time."
+        )
+
+
+class EverySeriesRefusedError(UnusableInputError):
+    """Every CT series of an upload was refused; `reasons` names why, series by series."""
+
+    code = "every-series-refused"
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("No series of the upload can be contoured. " + " ".join(reasons))
+
+
+class SeriesRefusedError(UnusableInputError):
+    """A CT series whose geometry or pixels cannot be contoured faithfully.
+
+    `fault` is a stable slug ("missing-slice"); `reason` a sentence naming file, slice or value.
+    """
+
+    code = "series-refused"
+
+    def __init__(self, fault: str, reason: str) -> None:
+        self.fault, self.reason = fault, reason
+        super().__init__(reason)
+
+
+class ModelError(OarlockError):
+    """A model that cannot be used."""
+
+    code = "model-error"
+
+
+class UnknownModelError(ModelError):
+    """A model name that no folder holds."""
+
+    code = "unknown-model"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(f"There is no model {name!r}; known models: {', '.join(known) or 'none'}.")
+
+
+class InvalidBundleError(ModelError):
+    """A model folder whose card or artifacts are wrong."""
+
+    code = "invalid-bundle"
+
+    def __init__(self, folder: Path, fault: str) -> None:
+        self.folder, self.fault = folder, fault
+        super().__init__(f"The model in {folder} cannot be used: {fault}")
+
+
+class ModelChangedError(ModelError):
+    """A worker has no bundle of this name with the checksum a job was accepted for."""
+
+    code = "model-changed"
+
+    def __init__(self, name: str, checksum: str) -> None:
+        self.name, self.checksum = name, checksum
+        super().__init__(
+            f"The model {name!r} with checksum {checksum[:12]} is not installed on the worker: "
+            "install that model again and retry, or send the series again for the present one."
+        )
+
+
+class InferenceError(OarlockError):
+    """A network that failed, or whose output makes no sense."""
+
+    code = "inference-failed"
+
+
+class StructureSetError(OarlockError):
+    """A structure set that would be invalid or incomplete."""
+
+    code = "structure-set-invalid"
+
+
+class JobError(OarlockError):
+    """A request about a job that cannot be met."""
+
+    code = "job-error"
+
+
+class UnknownJobError(JobError):
+    """No job has this id."""
+
+    code = "unknown-job"
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"There is no job {job_id}: list the jobs at /v1/jobs.")
+
+
+class WrongJobStateError(JobError):
+    """The job's state does not allow what was asked."""
+
+    code = "wrong-job-state"
+
+    def __init__(self, job_id: str, state: str, wanted: str) -> None:
+        self.job_id, self.state, self.wanted = job_id, state, wanted
+        super().__init__(f"Job {job_id} is {state}: {wanted}.")
+
+
+class JobCancelledError(JobError):
+    """Someone cancelled the job that is running."""
+
+    code = "job-cancelled"
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"Job {job_id} was cancelled.")
+
+
+class LeaseLostError(JobError):
+    """The worker running the job was given up; another one may run it by now."""
+
+    code = "lease-lost"
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"This worker no longer holds job {job_id}.")

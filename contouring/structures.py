@@ -1,0 +1,34 @@
+"""Structures: TG-263 names, display colours and codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAME_LIMIT = 16  # TG-263 section 7.2, rule 1: what most planning systems take
+
+
+@dataclass(frozen=True)
+class CodedConcept:
+    """A code as DICOM writes it: value, coding scheme and meaning."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One organ of a model.
+
+    `label`: the network's output channel, from 1; `components`: how many separate parts are kept,
+    largest first; `interpreted_type`: RT ROI Interpreted Type (300A,00A4), ORGAN or empty.
+    """
+
+    label: int
+    name: str
+    colour_rgb: tuple[int, int, int]
+    components: int = 1
+    description: str = ""
+    interpreted_type: str = "ORGAN"
+    code: CodedConcept | None = None
+    laterality: CodedConcept | None = None

@@ -1,0 +1,41 @@
+"""Sliding windows: where they stand and how their answers are blended."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+GAUSSIAN_SIGMA = 0.125  # of the window side, as in nnU-Net
+LEAST_WEIGHT = 1e-3  # keeps every voxel's weight above zero
+
+
+def plan_windows(
+    shape_zyx: tuple[int, int, int], window_zyx: tuple[int, int, int], overlap: float
+) -> tuple[tuple[slice, slice, slice], ...]:
+    """Windows that cover an array evenly; the last ones are shifted inwards, never padded.
+
+    Every side of the array must be at least as long as the window's.
+    """
+    sides = [
+        [slice(start, start + window) for start in _starts(length, window, overlap)]
+        for length, window in zip(shape_zyx, window_zyx, strict=True)
+    ]
+    return tuple((z, y, x) for z, y, x in product(*sides))
+
+
+def _starts(length: int, window: int, overlap: float) -> list[int]:
+    stride = max(1, int(window * (1 - overlap)))
+    count = 1 + -(-(length - window) // stride)
+    return [int(start) for start in np.round(np.linspace(0, length - window, count))]
+
+
+def blending_weights(window_zyx: tuple[int, int, int]) -> NDArray[np.float32]:
+    """(z, y, x) Gaussian weights, 1 at the window's centre."""
+    z, y, x = (
+        np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n * GAUSSIAN_SIGMA)) ** 2)
+        for n in window_zyx
+    )
+    weights = np.multiply.outer(np.multiply.outer(z, y), x)
+    return np.asarray(np.maximum(weights / weights.max(), LEAST_WEIGHT), np.float32)

@@ -1,0 +1,1 @@
+"""The model zoo: networks, training, export, runtimes, cards and released weights."""

@@ -1,0 +1,1 @@
+"""One architecture per file, in PyTorch; nothing here is needed to serve."""

@@ -1,0 +1,1 @@
+"""What runs a network; each file implements `contouring.recipe.Predictor`."""

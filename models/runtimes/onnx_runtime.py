@@ -1,0 +1,80 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import onnxruntime.capi.onnxruntime_pybind11_state as failures
+from numpy.typing import NDArray
+
+from contouring.errors import InferenceError, InvalidBundleError
+from models.card import StageCard
+
+NAME = f"ONNX Runtime {onnxruntime.__version__} (CPU)"
+# ONNX Runtime's own errors, which share no parent but Exception.
+FAILURES = (
+    failures.EPFail,
+    failures.Fail,
+    failures.InvalidArgument,
+    failures.InvalidGraph,
+    failures.InvalidProtobuf,
+    failures.NoSuchFile,
+    failures.NotImplemented,
+    failures.RuntimeException,
+)
+
+
+class OnnxPredictor:
+    """A session on one ONNX file, checked against its card; safe to share between threads."""
+
+    def __init__(self, folder: Path, stage: StageCard, channels: int, threads: int | None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self._session = onnxruntime.InferenceSession(
+                folder / stage.artifact, options, providers=["CPUExecutionProvider"]
+            )
+        except FAILURES as error:
+            raise InvalidBundleError(
+                folder, f"{stage.artifact} cannot be loaded: {error}"
+            ) from error
+        self._input, self._output = stage.input.name, stage.output.name
+        self._check(folder, stage, channels)
+
+    def predict(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (channels, z, y, x) of one window (z, y, x), both float32."""
+        try:
+            (logits,) = self._session.run([self._output], {self._input: window[None, None]})
+        except FAILURES as error:
+            raise InferenceError(
+                f"ONNX Runtime failed on a window of {window.shape}: {error}"
+            ) from error
+        return np.asarray(logits[0], np.float32)
+
+    def _check(self, folder: Path, stage: StageCard, channels: int) -> None:
+        """Names, types and shapes of the graph, as far as it states them."""
+        wanted = {
+            self._input: (self._session.get_inputs(), (1, 1, *stage.window)),
+            self._output: (self._session.get_outputs(), (1, channels, *stage.window)),
+        }
+        for name, (tensors, shape) in wanted.items():
+            tensor = next((t for t in tensors if t.name == name), None)
+            if tensor is None:
+                names = ", ".join(t.name for t in tensors)
+                raise InvalidBundleError(
+                    folder, f"{stage.artifact} has no tensor {name!r}, only {names}."
+                )
+            stated = [n if isinstance(n, int) else None for n in tensor.shape]
+            fits = len(stated) == len(shape) and all(
+                n in (None, want) for n, want in zip(stated, shape, strict=True)
+            )
+            if tensor.type != "tensor(float)" or not fits:
+                raise InvalidBundleError(
+                    folder,
+                    f"{stage.artifact}: tensor {name!r} is {tensor.type} {tensor.shape}; "
+                    f"the card asks for tensor(float) {list(shape)}.",
+                )

@@ -1,0 +1,1 @@
+"""Training of the released models; needs the `training` extra (torch)."""

@@ -1,0 +1,77 @@
+"""Training cases: OpenKBP head-and-neck CTs with the structures that were drawn for each.
+
+Data: Babier et al., Medical Physics 48:5549-5561, 2021, in nnU-Net raw layout with `cases.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+STRUCTURES = (
+    "Brainstem",
+    "SpinalCord",
+    "Parotid_R",
+    "Parotid_L",
+    "Esophagus",
+    "Larynx",
+    "Mandible",
+)
+_NAMES_AT_THE_SOURCE = {"RightParotid": "Parotid_R", "LeftParotid": "Parotid_L"}
+AIR_HU = -1024
+LABEL_MARGIN_MM = 90.0  # what a rotated, shifted window can still reach around the structures
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """One patient.
+
+    `hu`: (z, y, x) int16, Hounsfield units, axes along LPS; `labels`: (z, y, x) uint8, 0 where
+    nothing was drawn and 1..7 in the order of `STRUCTURES`; `is_drawn`: (8,) bool, background
+    first. A structure that is not drawn may stand anywhere in the background.
+    """
+
+    name: str
+    hu: NDArray[np.int16]
+    labels: NDArray[np.uint8]
+    spacing_zyx_mm: tuple[float, float, float]
+    is_drawn: NDArray[np.bool_]
+
+    def cropped_to_labels(self) -> TrainingCase:
+        """The part within `LABEL_MARGIN_MM` of any label, to save memory and time."""
+        margin = np.ceil(LABEL_MARGIN_MM / np.array(self.spacing_zyx_mm)).astype(int)
+        where = np.argwhere(self.labels)
+        low = np.maximum(where.min(axis=0) - margin, 0)
+        high = np.minimum(where.max(axis=0) + 1 + margin, self.labels.shape)
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        return TrainingCase(
+            self.name, self.hu[box], self.labels[box], self.spacing_zyx_mm, self.is_drawn
+        )
+
+
+def read_cases(folder: Path, split: str) -> list[TrainingCase]:
+    """Every case of `split` ("train" or "val") below an OpenKBP folder, in the file's order."""
+    entries = json.loads((folder / "cases.json").read_text())
+    return [_read_case(folder, entry) for entry in entries if entry["split"] == split]
+
+
+def _read_case(folder: Path, entry: dict[str, object]) -> TrainingCase:
+    name = str(entry["case"])
+    image = nibabel.load(folder / "imagesTr" / f"{name}_0000.nii.gz")
+    labels = nibabel.load(folder / "labelsTr" / f"{name}.nii.gz")
+    if nibabel.aff2axcodes(image.affine) != ("L", "P", "S"):
+        raise ValueError(f"{name}: axes are not left, posterior, superior")
+    x_mm, y_mm, z_mm = (float(v) for v in nibabel.affines.voxel_sizes(image.affine))
+    drawn = {_NAMES_AT_THE_SOURCE.get(s, s) for s in entry["structures"]}  # type: ignore[attr-defined]
+    return TrainingCase(
+        name=name,
+        hu=np.ascontiguousarray(np.asarray(image.dataobj, np.int16).transpose(2, 1, 0)),
+        labels=np.ascontiguousarray(np.asarray(labels.dataobj, np.uint8).transpose(2, 1, 0)),
+        spacing_zyx_mm=(z_mm, y_mm, x_mm),
+        is_drawn=np.array([True, *(s in drawn for s in STRUCTURES)]),
+    )
