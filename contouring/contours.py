@@ -19,13 +19,14 @@ from shapely import Polygon
 
 from contouring.grid import Grid
 from contouring.keyholes import join_holes
-from contouring.lattice import interpolation_matrix
+from contouring.lattice import cubic_matrix, interpolation_matrix
 from contouring.masks import StructureField
 from contouring.structures import Structure
 
 SIMPLIFY_MM = 0.05  # Douglas-Peucker tolerance; the area it loses is restored
 LEAST_AREA_MM2 = 0.5  # half a pixel of a planning CT: smaller pieces are specks
-OUTSIDE = -1.0
+REFINEMENT = 3  # places per pixel at which the field is traced
+CUT_BORDER = 1e-3  # just outside: a structure at the rim ends on the rim
 OuterOffset = tuple[list[NDArray[np.float64]], list[NDArray[np.uint32]]]
 
 
@@ -68,13 +69,11 @@ def _polygons(selected: StructureField, grid: Grid) -> Iterator[tuple[int, Polyg
     slices, rows, columns = (
         _reached(axis, samples) for axis, samples in zip(grid.axes_mm, lattice.axes_mm, strict=True)
     )
-    to_slices, to_rows, to_columns = (
-        interpolation_matrix(samples, axis[reached])
-        for axis, samples, reached in zip(
-            grid.axes_mm, lattice.axes_mm, (slices, rows, columns), strict=True
-        )
-    )
-    rows_mm, columns_mm = _edged(grid.axes_mm[1][rows]), _edged(grid.axes_mm[2][columns])
+    to_slices = interpolation_matrix(lattice.axes_mm[0], grid.axes_mm[0][slices])
+    rows_mm, columns_mm = _refined(grid.axes_mm[1][rows]), _refined(grid.axes_mm[2][columns])
+    to_rows = cubic_matrix(lattice.axes_mm[1], rows_mm)
+    to_columns = cubic_matrix(lattice.axes_mm[2], columns_mm)
+    rows_mm, columns_mm = _edged(rows_mm), _edged(columns_mm)
     for offset, weights in enumerate(to_slices):
         used = np.flatnonzero(weights)
         plane = np.tensordot(weights[used], along_ct[used], axes=1)
@@ -91,18 +90,21 @@ def _reached(axis_mm: NDArray[np.float64], samples_mm: NDArray[np.float64]) -> s
     return slice(first, last)
 
 
+def _refined(axis_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The pixel centres and `REFINEMENT` - 1 places between each two of them."""
+    steps = (len(axis_mm) - 1) * REFINEMENT
+    return np.linspace(axis_mm[0], axis_mm[-1], steps + 1)
+
+
 def _edged(axis_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The axis with one more position at either end, as `_closed` adds values."""
-    step = axis_mm[1] - axis_mm[0] if len(axis_mm) > 1 else 1.0
-    return np.concatenate([[axis_mm[0] - step], axis_mm, [axis_mm[-1] + step]])
+    """The axis with half a pixel more at either end, where `_closed` adds values."""
+    half = REFINEMENT * (axis_mm[1] - axis_mm[0]) / 2 if len(axis_mm) > 1 else 0.5
+    return np.concatenate([[axis_mm[0] - half], axis_mm, [axis_mm[-1] + half]])
 
 
 def _closed(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """An outside rim, so that a structure cut by the image's edge ends half a pixel beyond it."""
-    rim = np.pad(plane, 1, mode="edge")
-    inner = np.zeros(rim.shape, bool)
-    inner[1:-1, 1:-1] = True
-    return np.where(inner, rim, np.where(rim > 0, -rim, np.float32(OUTSIDE)))
+    """With a rim, so that a structure cut by the image's edge ends half a pixel beyond it."""
+    return np.pad(plane, 1, constant_values=-CUT_BORDER)
 
 
 def _traced(

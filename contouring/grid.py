@@ -24,8 +24,8 @@ class Grid:
 
     `positions_mm`: (slices, 3) ImagePositionPatient, centre of the first pixel of each slice,
     ascending along the normal; `row_direction`, `column_direction`: (3,) unit vectors of
-    ImageOrientationPatient, along which column and row indices grow; `pixel_spacing_mm`: PixelSpacing,
-    (between rows, between columns).
+    ImageOrientationPatient, along which column and row indices grow; `pixel_spacing_mm`:
+    PixelSpacing, (between rows, between columns).
     """
 
     positions_mm: NDArray[np.float64]
@@ -67,7 +67,7 @@ class Grid:
 
     @cached_property
     def slice_heights_mm(self) -> NDArray[np.float64]:
-        """(slices,): how much of the normal each slice stands for; end slices as their neighbour."""
+        """(slices,): the length of the normal each slice stands for; at the ends a whole gap."""
         slices = self.axes_mm[0]
         if len(slices) == 1:
             return np.array([1.0])
@@ -82,8 +82,7 @@ class Grid:
         `rows_mm`, `columns_mm`: (n,) distances from the first pixel's centre along the row-index
         and the column-index axis.
         """
-        return (
-            self.positions_mm[slice_index]
-            + rows_mm[:, None] * self.column_direction
-            + columns_mm[:, None] * self.row_direction
+        in_plane = np.outer(rows_mm, self.column_direction) + np.outer(
+            columns_mm, self.row_direction
         )
+        return np.asarray(self.positions_mm[slice_index] + in_plane, np.float64)

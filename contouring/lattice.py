@@ -134,7 +134,8 @@ def _even_positions(
     samples = max(samples, min(minimum, fitting))
     length = (samples - 1) * spacing_mm
     start = (sides[0] + sides[1] - length) / 2
-    if length <= scan[1] - scan[0]:
+    # Slice positions carry rounding errors: a lattice as long as the scan still fits it.
+    if length <= scan[1] - scan[0] + SAME_POSITION_MM * spacing_mm:
         start = min(max(start, scan[0]), scan[1] - length)
     return np.asarray(start + spacing_mm * np.arange(samples), np.float64)
 
@@ -158,24 +159,53 @@ def interpolation_matrix(
     return matrix
 
 
+def cubic_matrix(
+    source_mm: NDArray[np.float64], target_mm: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """(targets, sources) weights of cubic convolution between evenly spaced sources.
+
+    Keys, IEEE Transactions on Acoustics, Speech and Signal Processing 29:1153-1160, 1981, equation
+    15: exact for parabolas, where chords of linear interpolation cut curved borders short. Beyond
+    the ends the end value holds; rows sum to one.
+    """
+    if len(source_mm) < 2:
+        return np.ones((len(target_mm), len(source_mm)), np.float32)
+    step = (source_mm[-1] - source_mm[0]) / (len(source_mm) - 1)
+    places = np.clip((target_mm - source_mm[0]) / step, 0, len(source_mm) - 1)
+    matrix = np.zeros((len(target_mm), len(source_mm)), np.float32)
+    targets = np.arange(len(target_mm))
+    for neighbour in range(-1, 3):
+        source = np.floor(places).astype(int) + neighbour
+        weights = _cubic_kernel(np.abs(places - source))
+        np.add.at(matrix, (targets, np.clip(source, 0, len(source_mm) - 1)), weights)
+    return matrix
+
+
+def _cubic_kernel(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+
+
 def averaging_matrix(
     source_mm: NDArray[np.float64], target_mm: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """(targets, sources) weights for targets that are wider apart than the sources.
 
     Each averages over a triangle of the targets' own spacing, so that a coarse lattice sees no
-    aliased noise; rows sum to one. With equal spacing this is linear interpolation.
+    aliased noise; rows sum to one. With equal spacing this is linear interpolation, and so it is
+    for targets in a gap that is wider than their spacing.
     """
     step_mm = float(np.diff(target_mm).min()) if len(target_mm) > 1 else 0.0
     gaps = np.diff(source_mm)
     if len(gaps) == 0 or step_mm <= float(np.median(gaps)):
         return interpolation_matrix(source_mm, target_mm)
     shares = (np.append(gaps[0], gaps) + np.append(gaps, gaps[-1])) / 2
-    # A gap in the slices may be wider than the triangle: reach at least the next source.
-    reach = max(step_mm, float(gaps.max()))
     targets = np.clip(target_mm, source_mm[0], source_mm[-1])
     distance = np.abs(source_mm[None, :] - targets[:, None])
-    weights = np.maximum(1 - distance / reach, 0) * shares
+    weights = np.maximum(1 - distance / step_mm, 0) * shares
+    in_gap = gaps[np.clip(np.searchsorted(source_mm, targets) - 1, 0, len(gaps) - 1)] >= step_mm
+    weights[in_gap] = interpolation_matrix(source_mm, targets[in_gap])
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 
 import numpy as np
@@ -11,140 +13,165 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from contouring.contours import StructureContours
+from contouring.grid import Grid
 from contouring.lattice import canonical_order
+from contouring.rasters import fill_even_odd
 from contouring.volume import CTVolume
 
 SOFT_TISSUE_HU = (-160, 240)
-PANEL_PIXELS = 480
-LEGEND_PIXELS = 24
-ENLARGEMENT = 4  # masks are drawn finer than pixels, so that outlines stay thin and smooth
+PANEL_PIXELS = 520  # the longest side shown, in any panel
+SURROUNDINGS_MM = 35.0  # shown around the structures
+LEGEND_COLUMNS = 6
+LEGEND_LINE_PIXELS = 24
 
 
 def draw_preview(ct: CTVolume, drawn: Sequence[StructureContours]) -> bytes:
-    """A PNG of three planes through the middle of the structures, with a legend."""
-    centre = _centre(ct, drawn)
-    panels = [_panel(ct, drawn, ct_axis, centre) for ct_axis in canonical_order(ct.grid)[0]]
-    legend_lines = -(-len(drawn) // 6) or 1
+    """A PNG of three planes through the middle of the structures, with a legend.
+
+    Axial as seen from the feet; coronal from the front; sagittal from the patient's left.
+    """
+    scene = _Scene(ct, drawn)
+    panels = [_panel(scene, ct_axis) for ct_axis in scene.order]
+    legend_lines = -(-len(drawn) // LEGEND_COLUMNS)
+    tallest = max(panel.height for panel in panels)
     width = sum(panel.width for panel in panels)
-    height = max(panel.height for panel in panels) + LEGEND_PIXELS * legend_lines
-    picture = Image.new("RGB", (width, height))
+    picture = Image.new("RGB", (width, tallest + LEGEND_LINE_PIXELS * legend_lines))
     left = 0
     for panel in panels:
-        picture.paste(panel, (left, 0))
+        picture.paste(panel, (left, (tallest - panel.height) // 2))
         left += panel.width
-    _draw_legend(picture, drawn, height - LEGEND_PIXELS * legend_lines)
+    _draw_legend(picture, drawn, tallest)
     buffer = BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _centre(ct: CTVolume, drawn: Sequence[StructureContours]) -> tuple[int, int, int]:
-    """The voxel in the middle of all contour points, or of the scan."""
-    points = [c.points_mm for contours in drawn for c in contours.contours]
-    if not points:
-        slices, rows, columns = ct.grid.shape_zyx
-        return slices // 2, rows // 2, columns // 2
-    stacked = np.concatenate(points)
-    middle = (stacked.min(axis=0) + stacked.max(axis=0)) / 2 - ct.grid.positions_mm[0]
-    along = ct.grid.axis_directions @ middle
-    slices, rows, columns = (
-        int(np.abs(axis - value).argmin())
-        for axis, value in zip(ct.grid.axes_mm, along, strict=True)
-    )
-    return slices, rows, columns
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What is shown: the CT around the contours, and how its axes lie in the patient."""
 
+    ct: CTVolume
+    drawn: Sequence[StructureContours]
 
-def _panel(
-    ct: CTVolume,
-    drawn: Sequence[StructureContours],
-    ct_axis: int,
-    centre: tuple[int, int, int],
-) -> Image.Image:
-    """One plane, perpendicular to a CT axis, upright as a radiologist sees it."""
-    plane = np.take(ct.hu, centre[ct_axis], axis=ct_axis)
-    low, high = SOFT_TISSUE_HU
-    grey = (np.clip((plane.astype(np.float32) - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-    size = _panel_size(ct, ct_axis)
-    panel = Image.fromarray(_upright(ct, grey, ct_axis)).resize(size, Image.Resampling.BILINEAR)
-    colours = np.array(panel.convert("RGB"))
-    for contours in drawn:
-        mask = _cut(ct, contours, ct_axis, centre[ct_axis])
-        if mask.any():
-            # Interpolated and cut at one half: smooth outlines also where slices are far apart.
-            fine = Image.fromarray(_upright(ct, mask * np.uint8(255), ct_axis)).resize(
-                size, Image.Resampling.BILINEAR
+    @property
+    def grid(self) -> Grid:
+        return self.ct.grid
+
+    @cached_property
+    def order(self) -> tuple[int, int, int]:
+        """The CT axes towards head, back and left."""
+        return canonical_order(self.grid)[0]
+
+    @cached_property
+    def flipped(self) -> dict[int, bool]:
+        """Per CT axis, whether it runs away from head, back or left."""
+        order, flipped = canonical_order(self.grid)
+        return dict(zip(order, flipped, strict=True))
+
+    @cached_property
+    def bounds_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest place of any contour point along the three CT axes."""
+        points = np.concatenate([c.points_mm for s in self.drawn for c in s.contours])
+        along = (points - self.grid.positions_mm[0]) @ self.grid.axis_directions.T
+        return along.min(axis=0), along.max(axis=0)
+
+    @cached_property
+    def shown(self) -> tuple[slice, slice, slice]:
+        """The voxels shown along each CT axis."""
+        low, high = self.bounds_mm
+        slices, rows, columns = (
+            slice(
+                int(np.searchsorted(axis, low[k] - SURROUNDINGS_MM)),
+                max(int(np.searchsorted(axis, high[k] + SURROUNDINGS_MM)), 1),
             )
-            inside = np.asarray(fine) > 127
-            outline = inside & ~ndimage.binary_erosion(inside)
-            colours[outline] = contours.structure.colour_rgb
+            for k, axis in enumerate(self.grid.axes_mm)
+        )
+        return slices, rows, columns
+
+    @cached_property
+    def centre(self) -> tuple[int, int, int]:
+        """The voxel in the middle of all contours."""
+        low, high = self.bounds_mm
+        slices, rows, columns = (
+            int(np.abs(axis - (low[k] + high[k]) / 2).argmin())
+            for k, axis in enumerate(self.grid.axes_mm)
+        )
+        return slices, rows, columns
+
+    @cached_property
+    def extent_mm(self) -> tuple[float, ...]:
+        return tuple(
+            float(np.ptp(axis[shown])) + float(axis[1] - axis[0])
+            for axis, shown in zip(self.grid.axes_mm, self.shown, strict=True)
+        )
+
+
+def _panel(scene: _Scene, ct_axis: int) -> Image.Image:
+    """One plane, perpendicular to a CT axis."""
+    low, high = SOFT_TISSUE_HU
+    plane = _plane(scene, scene.ct.hu, ct_axis).astype(np.float32)
+    grey = (np.clip((plane - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    colours = np.array(_resized(scene, grey, ct_axis).convert("RGB"))
+    for contours in scene.drawn:
+        mask = _cut(scene, contours, ct_axis)
+        # Interpolated and cut at one half: smooth outlines also where slices are far apart.
+        inside = np.asarray(_resized(scene, mask.astype(np.uint8) * 255, ct_axis)) > 127
+        colours[inside & ~ndimage.binary_erosion(inside)] = contours.structure.colour_rgb
     return Image.fromarray(colours)
 
 
-def _remaining(ct_axis: int) -> tuple[int, int]:
-    first, second = (axis for axis in range(3) if axis != ct_axis)
-    return first, second
+def _plane(scene: _Scene, volume: NDArray[np.int16], ct_axis: int) -> NDArray[np.int16]:
+    window = list[slice | int](scene.shown)
+    window[ct_axis] = scene.centre[ct_axis]
+    return volume[tuple(window)]
 
 
-def _panel_size(ct: CTVolume, ct_axis: int) -> tuple[int, int]:
-    """(width, height) in pixels, in the patient's proportions."""
-    vertical, horizontal = _display_axes(ct, ct_axis)
-    extent = [float(np.ptp(axis)) + 1.0 for axis in ct.grid.axes_mm]
-    scale = PANEL_PIXELS / max(extent)
-    return max(round(extent[horizontal] * scale), 1), max(round(extent[vertical] * scale), 1)
+def _resized(scene: _Scene, plane: NDArray[np.uint8], ct_axis: int) -> Image.Image:
+    """In the patient's proportions; head and front up, the patient's right on the left."""
+    vertical, horizontal = (axis for axis in scene.order if axis != ct_axis)
+    turned = plane if vertical < horizontal else plane.T
+    # Rows run downwards: towards the back as the canonical axis does, but towards the feet.
+    is_upside_down = scene.flipped[vertical] != (vertical == scene.order[0])
+    rows = turned[::-1] if is_upside_down else turned
+    columns = rows[:, ::-1] if scene.flipped[horizontal] else rows
+    scale = PANEL_PIXELS / max(scene.extent_mm)
+    size = (
+        max(round(scene.extent_mm[horizontal] * scale), 1),
+        max(round(scene.extent_mm[vertical] * scale), 1),
+    )
+    return Image.fromarray(np.ascontiguousarray(columns)).resize(size, Image.Resampling.BILINEAR)
 
 
-def _display_axes(ct: CTVolume, ct_axis: int) -> tuple[int, int]:
-    """The CT axes shown downwards and to the right: z over y over x of the patient."""
-    vertical, horizontal = (axis for axis in canonical_order(ct.grid)[0] if axis != ct_axis)
-    return vertical, horizontal
-
-
-def _upright(ct: CTVolume, plane: NDArray[np.uint8], ct_axis: int) -> NDArray[np.uint8]:
-    """Head up, the patient's front up, the patient's right on the viewer's left."""
-    order, flipped = canonical_order(ct.grid)
-    vertical, horizontal = _display_axes(ct, ct_axis)
-    turned = plane if (vertical, horizontal) == _remaining(ct_axis) else plane.T
-    vertical_flip = flipped[order.index(vertical)] != (order.index(vertical) == 0)
-    horizontal_flip = flipped[order.index(horizontal)]
-    rows = turned[::-1] if vertical_flip else turned
-    return np.ascontiguousarray(rows[:, ::-1] if horizontal_flip else rows)
-
-
-def _cut(ct: CTVolume, contours: StructureContours, ct_axis: int, index: int) -> NDArray[np.bool_]:
-    """The structure's pixels on a plane of the CT, by the even-odd rule."""
-    slices, rows, columns = ct.grid.shape_zyx
-    shape = [slices, rows, columns]
-    del shape[ct_axis]
-    cut = np.zeros(shape, bool)
+def _cut(scene: _Scene, contours: StructureContours, ct_axis: int) -> NDArray[np.bool_]:
+    """The structure's pixels on the plane shown, by the even-odd rule."""
+    grid = scene.grid
+    window = list[slice | int](scene.shown)
+    index = window[ct_axis] = scene.centre[ct_axis]
+    planes: dict[int, NDArray[np.bool_]] = {}
     for contour in contours.contours:
         if ct_axis == 0 and contour.slice_index != index:
             continue
-        offsets = contour.points_mm - ct.grid.positions_mm[contour.slice_index]
-        row_places = offsets @ ct.grid.column_direction / ct.grid.pixel_spacing_mm[0]
-        column_places = offsets @ ct.grid.row_direction / ct.grid.pixel_spacing_mm[1]
-        filled = _filled(row_places, column_places, (rows, columns))
-        if ct_axis == 0:
-            cut ^= filled
-        else:
-            cut[contour.slice_index] ^= filled[index] if ct_axis == 1 else filled[:, index]
-    return cut
-
-
-def _filled(
-    row_places: NDArray[np.float64], column_places: NDArray[np.float64], shape: tuple[int, int]
-) -> NDArray[np.bool_]:
-    canvas = Image.new("1", (shape[1], shape[0]))
-    ImageDraw.Draw(canvas).polygon(
-        [(float(c), float(r)) for r, c in zip(row_places, column_places, strict=True)], fill=1
-    )
-    return np.asarray(canvas, bool)
+        offsets = contour.points_mm - grid.positions_mm[contour.slice_index]
+        filled = fill_even_odd(
+            offsets @ grid.column_direction / grid.pixel_spacing_mm[0],
+            offsets @ grid.row_direction / grid.pixel_spacing_mm[1],
+            (grid.rows, grid.columns),
+        )
+        known = planes.get(contour.slice_index)
+        planes[contour.slice_index] = filled if known is None else known ^ filled
+    nothing = np.zeros((grid.rows, grid.columns), bool)
+    if ct_axis == 0:
+        return planes.get(scene.centre[0], nothing)[scene.shown[1], scene.shown[2]]
+    in_plane = (window[1], window[2])
+    shown = range(scene.shown[0].start, scene.shown[0].stop)
+    return np.stack([planes.get(k, nothing)[in_plane] for k in shown])
 
 
 def _draw_legend(picture: Image.Image, drawn: Sequence[StructureContours], top: int) -> None:
     pen = ImageDraw.Draw(picture)
-    step = picture.width // 6
+    step = picture.width // LEGEND_COLUMNS
     for number, contours in enumerate(drawn):
-        left = 8 + (number % 6) * step
-        line = top + (number // 6) * LEGEND_PIXELS
+        left = 8 + (number % LEGEND_COLUMNS) * step
+        line = top + (number // LEGEND_COLUMNS) * LEGEND_LINE_PIXELS
         pen.rectangle((left, line + 7, left + 10, line + 17), contours.structure.colour_rgb)
         pen.text((left + 16, line + 6), contours.structure.name, "white")
