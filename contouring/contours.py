@@ -15,7 +15,8 @@ import contourpy
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from shapely import Polygon
+from scipy import sparse
+from shapely import LinearRing, Polygon
 
 from contouring.grid import Grid
 from contouring.keyholes import join_holes
@@ -71,14 +72,14 @@ def _polygons(selected: StructureField, grid: Grid) -> Iterator[tuple[int, Polyg
     )
     to_slices = interpolation_matrix(lattice.axes_mm[0], grid.axes_mm[0][slices])
     rows_mm, columns_mm = _refined(grid.axes_mm[1][rows]), _refined(grid.axes_mm[2][columns])
-    to_rows = cubic_matrix(lattice.axes_mm[1], rows_mm)
-    to_columns = cubic_matrix(lattice.axes_mm[2], columns_mm)
+    to_rows = sparse.csr_array(cubic_matrix(lattice.axes_mm[1], rows_mm))
+    to_columns = sparse.csr_array(cubic_matrix(lattice.axes_mm[2], columns_mm))
     rows_mm, columns_mm = _edged(rows_mm), _edged(columns_mm)
     for offset, weights in enumerate(to_slices):
         used = np.flatnonzero(weights)
-        plane = np.tensordot(weights[used], along_ct[used], axes=1)
+        plane = (weights[used, None, None] * along_ct[used]).sum(axis=0)
         if (plane > 0).any():
-            plane = _closed(to_rows @ plane @ to_columns.T)
+            plane = _closed((to_columns @ (to_rows @ plane).T).T)
             for polygon in _traced(plane, rows_mm, columns_mm):
                 yield slices.start + offset, polygon
 
@@ -117,20 +118,45 @@ def _traced(
     for points, offsets in zip(*outlines, strict=True):
         rings = np.split(points, offsets[1:-1])
         holes = [hole for hole in rings[1:] if Polygon(hole).area >= LEAST_AREA_MM2]
-        polygon = Polygon(rings[0], holes)
-        if polygon.area >= LEAST_AREA_MM2:
-            yield _simplified(polygon)
+        for polygon in _valid(Polygon(rings[0], holes)):
+            if polygon.area >= LEAST_AREA_MM2:
+                yield _simplified(polygon)
+
+
+def _valid(polygon: Polygon) -> list[Polygon]:
+    """The polygon, or its parts where a field of exactly zero pinches it to a point."""
+    if polygon.is_valid:
+        return [polygon]
+    mended = shapely.make_valid(polygon, method="structure", keep_collapsed=False)
+    return [part for part in shapely.get_parts(mended) if isinstance(part, Polygon)]
 
 
 def _simplified(polygon: Polygon) -> Polygon:
-    """Fewer points, the same area: a Douglas-Peucker line offset by what the chords cut off."""
+    """Fewer points, the same area: Douglas-Peucker rings, each offset by what its chords cut off.
+
+    A hole is offset for itself, since its chords make it smaller just as they do the outer ring.
+    """
     simple = shapely.simplify(polygon, SIMPLIFY_MM)
-    shift_mm = (polygon.area - simple.area) / simple.length
-    restored = shapely.buffer(simple, shift_mm, join_style="mitre")
-    for candidate in (restored, simple):
-        if _alike(candidate, polygon):
-            return shapely.orient_polygons(candidate)
-    return shapely.orient_polygons(polygon)
+    if not _alike(simple, polygon):
+        return shapely.orient_polygons(polygon)
+    rings = [
+        _restored(Polygon(ring), Polygon(whole).area)
+        for ring, whole in zip(_rings(simple), _rings(polygon), strict=True)
+    ]
+    restored = Polygon(rings[0], rings[1:])
+    return shapely.orient_polygons(restored if restored.is_valid else simple)
+
+
+def _rings(polygon: Polygon) -> list[LinearRing]:
+    return [polygon.exterior, *polygon.interiors]
+
+
+def _restored(inside: Polygon, area_mm2: float) -> LinearRing:
+    """The outline moved along its normal until it holds the area, if it stays one line."""
+    shift_mm = (area_mm2 - inside.area) / inside.length
+    moved = shapely.buffer(inside, shift_mm, join_style="mitre")
+    is_one_line = isinstance(moved, Polygon) and not moved.is_empty and not moved.interiors
+    return moved.exterior if is_one_line else inside.exterior
 
 
 def _alike(candidate: shapely.Geometry, polygon: Polygon) -> bool:

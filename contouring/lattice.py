@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from contouring.grid import Grid
 
@@ -233,16 +234,16 @@ class _AxisWeights:
     """Weights over the sources in use; None where targets are just those sources."""
 
     sources: slice
-    matrix: NDArray[np.float32] | None
+    matrix: sparse.csr_array | None
 
     def along_first(self, values: NDArray[np.number]) -> NDArray[np.float32]:
         if self.matrix is None:
             return values.astype(np.float32, copy=False)
         flat = values.reshape(len(values), -1).astype(np.float32, copy=False)
-        return (self.matrix @ flat).reshape(-1, *values.shape[1:])
+        return np.asarray((self.matrix @ flat).reshape(-1, *values.shape[1:]), np.float32)
 
     def along_last(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return values if self.matrix is None else values @ self.matrix.T
+        return values if self.matrix is None else self.along_first(values.T).T
 
 
 def _axis_weights(source_mm: NDArray[np.float64], target_mm: NDArray[np.float64]) -> _AxisWeights:
@@ -253,4 +254,4 @@ def _axis_weights(source_mm: NDArray[np.float64], target_mm: NDArray[np.float64]
     matrix = averaging_matrix(source_mm, target_mm)
     used = np.flatnonzero(matrix.any(axis=0))
     sources = slice(int(used[0]), int(used[-1]) + 1)
-    return _AxisWeights(sources, np.ascontiguousarray(matrix[:, sources]))
+    return _AxisWeights(sources, sparse.csr_array(matrix[:, sources]))

@@ -31,7 +31,8 @@ def draw_preview(ct: CTVolume, drawn: Sequence[StructureContours]) -> bytes:
     Axial as seen from the feet; coronal from the front; sagittal from the patient's left.
     """
     scene = _Scene(ct, drawn)
-    panels = [_panel(scene, ct_axis) for ct_axis in scene.order]
+    filled = [_filled(scene, contours) for contours in drawn]
+    panels = [_panel(scene, filled, ct_axis) for ct_axis in scene.order]
     legend_lines = -(-len(drawn) // LEGEND_COLUMNS)
     tallest = max(panel.height for panel in panels)
     width = sum(panel.width for panel in panels)
@@ -106,24 +107,19 @@ class _Scene:
         )
 
 
-def _panel(scene: _Scene, ct_axis: int) -> Image.Image:
+def _panel(scene: _Scene, filled: list[NDArray[np.bool_]], ct_axis: int) -> Image.Image:
     """One plane, perpendicular to a CT axis."""
     low, high = SOFT_TISSUE_HU
-    plane = _plane(scene, scene.ct.hu, ct_axis).astype(np.float32)
+    index = scene.centre[ct_axis] - scene.shown[ct_axis].start
+    plane = np.take(scene.ct.hu[scene.shown], index, axis=ct_axis).astype(np.float32)
     grey = (np.clip((plane - low) / (high - low), 0, 1) * 255).astype(np.uint8)
     colours = np.array(_resized(scene, grey, ct_axis).convert("RGB"))
-    for contours in scene.drawn:
-        mask = _cut(scene, contours, ct_axis)
+    for contours, volume in zip(scene.drawn, filled, strict=True):
+        mask = np.take(volume, index, axis=ct_axis).astype(np.uint8) * 255
         # Interpolated and cut at one half: smooth outlines also where slices are far apart.
-        inside = np.asarray(_resized(scene, mask.astype(np.uint8) * 255, ct_axis)) > 127
+        inside = np.asarray(_resized(scene, mask, ct_axis)) > 127
         colours[inside & ~ndimage.binary_erosion(inside)] = contours.structure.colour_rgb
     return Image.fromarray(colours)
-
-
-def _plane(scene: _Scene, volume: NDArray[np.int16], ct_axis: int) -> NDArray[np.int16]:
-    window = list[slice | int](scene.shown)
-    window[ct_axis] = scene.centre[ct_axis]
-    return volume[tuple(window)]
 
 
 def _resized(scene: _Scene, plane: NDArray[np.uint8], ct_axis: int) -> Image.Image:
@@ -142,29 +138,20 @@ def _resized(scene: _Scene, plane: NDArray[np.uint8], ct_axis: int) -> Image.Ima
     return Image.fromarray(np.ascontiguousarray(columns)).resize(size, Image.Resampling.BILINEAR)
 
 
-def _cut(scene: _Scene, contours: StructureContours, ct_axis: int) -> NDArray[np.bool_]:
-    """The structure's pixels on the plane shown, by the even-odd rule."""
+def _filled(scene: _Scene, contours: StructureContours) -> NDArray[np.bool_]:
+    """The structure's pixels in the part of the CT shown, by the even-odd rule."""
+    slices, rows, columns = scene.shown
     grid = scene.grid
-    window = list[slice | int](scene.shown)
-    index = window[ct_axis] = scene.centre[ct_axis]
-    planes: dict[int, NDArray[np.bool_]] = {}
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    filled = np.zeros((slices.stop - slices.start, *shape), bool)
     for contour in contours.contours:
-        if ct_axis == 0 and contour.slice_index != index:
-            continue
         offsets = contour.points_mm - grid.positions_mm[contour.slice_index]
-        filled = fill_even_odd(
-            offsets @ grid.column_direction / grid.pixel_spacing_mm[0],
-            offsets @ grid.row_direction / grid.pixel_spacing_mm[1],
-            (grid.rows, grid.columns),
+        filled[contour.slice_index - slices.start] ^= fill_even_odd(
+            offsets @ grid.column_direction / grid.pixel_spacing_mm[0] - rows.start,
+            offsets @ grid.row_direction / grid.pixel_spacing_mm[1] - columns.start,
+            shape,
         )
-        known = planes.get(contour.slice_index)
-        planes[contour.slice_index] = filled if known is None else known ^ filled
-    nothing = np.zeros((grid.rows, grid.columns), bool)
-    if ct_axis == 0:
-        return planes.get(scene.centre[0], nothing)[scene.shown[1], scene.shown[2]]
-    in_plane = (window[1], window[2])
-    shown = range(scene.shown[0].start, scene.shown[0].stop)
-    return np.stack([planes.get(k, nothing)[in_plane] for k in shown])
+    return filled
 
 
 def _draw_legend(picture: Image.Image, drawn: Sequence[StructureContours], top: int) -> None:

@@ -24,7 +24,7 @@ STRUCTURES = (
 )
 _NAMES_AT_THE_SOURCE = {"RightParotid": "Parotid_R", "LeftParotid": "Parotid_L"}
 AIR_HU = -1024
-LABEL_MARGIN_MM = 90.0  # what a rotated, shifted window can still reach around the structures
+CROP_MARGIN_MM = 90.0  # what a rotated, shifted window can still reach
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class TrainingCase:
     spacing_zyx_mm: tuple[float, float, float]
     is_drawn: NDArray[np.bool_]
 
-    def cropped_to_labels(self) -> TrainingCase:
-        """The part within `LABEL_MARGIN_MM` of any label, to save memory and time."""
-        margin = np.ceil(LABEL_MARGIN_MM / np.array(self.spacing_zyx_mm)).astype(int)
-        where = np.argwhere(self.labels)
+    def cropped(self, around: NDArray[np.bool_]) -> TrainingCase:
+        """The part within `CROP_MARGIN_MM` of any voxel of `around`, to save memory and time."""
+        margin = np.ceil(CROP_MARGIN_MM / np.array(self.spacing_zyx_mm)).astype(int)
+        where = np.argwhere(around)
         low = np.maximum(where.min(axis=0) - margin, 0)
         high = np.minimum(where.max(axis=0) + 1 + margin, self.labels.shape)
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
@@ -62,8 +62,8 @@ def read_cases(folder: Path, split: str) -> list[TrainingCase]:
 
 def _read_case(folder: Path, entry: dict[str, object]) -> TrainingCase:
     name = str(entry["case"])
-    image = nibabel.load(folder / "imagesTr" / f"{name}_0000.nii.gz")
-    labels = nibabel.load(folder / "labelsTr" / f"{name}.nii.gz")
+    image = nibabel.Nifti1Image.from_filename(folder / "imagesTr" / f"{name}_0000.nii.gz")
+    labels = nibabel.Nifti1Image.from_filename(folder / "labelsTr" / f"{name}.nii.gz")
     if nibabel.aff2axcodes(image.affine) != ("L", "P", "S"):
         raise ValueError(f"{name}: axes are not left, posterior, superior")
     x_mm, y_mm, z_mm = (float(v) for v in nibabel.affines.voxel_sizes(image.affine))

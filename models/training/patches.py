@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -97,7 +96,7 @@ class CaseSampler:
         middle = np.concatenate(present).mean(axis=0)
         centre = np.array([level, middle[1], middle[2]]) * self.case.spacing_zyx_mm
         jitter = self.plan.jitter_mm
-        return cast(NDArray[np.float64], centre + rng.uniform(-jitter, jitter, size=3))
+        return centre + rng.uniform(-jitter, jitter, size=3)
 
     def _augmented_hu(self, rng: np.random.Generator) -> NDArray[np.int16]:
         hu = self.case.hu

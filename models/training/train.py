@@ -11,6 +11,8 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.training.cases import read_cases
+from models.training.cases import AIR_HU, read_cases
 from models.training.patches import CaseSampler, Patch
 from models.training.plans import PLANS, TrainingPlan
 
@@ -50,11 +52,8 @@ def train(plan: TrainingPlan, data: Path, work: Path, steps: int, seed: int, bf1
     judged = _samplers(plan, data, "val")[:JUDGED_CASES]
     losses: list[float] = []
     started = time.monotonic()
-    for step in range(progress.steps_done, steps):
-        # Seeded by step, so that a resumed run draws what an unbroken one would.
-        rng = np.random.default_rng([seed, step])
-        chosen = rng.choice(len(samplers), size=plan.batch, replace=False)
-        batch = _collate([samplers[i].draw(rng) for i in chosen], plan.memory_format)
+    batches = _batches(samplers, plan, range(progress.steps_done, steps), seed)
+    for step, batch in enumerate(batches, start=progress.steps_done):
         for group in progress.optimiser.param_groups:
             group["lr"] = plan.learning_rate * _schedule(step, steps)
         losses.append(_step(progress, plan, batch, bf16))
@@ -68,9 +67,32 @@ def train(plan: TrainingPlan, data: Path, work: Path, steps: int, seed: int, bf1
 
 def _samplers(plan: TrainingPlan, data: Path, split: str) -> list[CaseSampler]:
     cases = read_cases(data, split)
-    if not plan.whole_scan:
-        cases = [case.cropped_to_labels() for case in cases]
-    return [CaseSampler(case, plan.patches) for case in cases]
+    return [
+        CaseSampler(
+            case.cropped(case.hu > AIR_HU if plan.whole_scan else case.labels > 0), plan.patches
+        )
+        for case in cases
+    ]
+
+
+def _batches(
+    samplers: list[CaseSampler], plan: TrainingPlan, steps: range, seed: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The batch of each step; the next one is drawn while the network learns from the last."""
+
+    def draw(step: int) -> tuple[Tensor, Tensor, Tensor]:
+        # Seeded by step, so that a resumed run draws what an unbroken one would.
+        rng = np.random.default_rng([seed, step])
+        chosen = rng.choice(len(samplers), size=plan.batch, replace=False)
+        return _collate([samplers[i].draw(rng) for i in chosen], plan.memory_format)
+
+    with ThreadPoolExecutor(1) as pool:
+        upcoming = pool.submit(draw, steps.start)
+        for step in steps:
+            batch = upcoming.result()
+            if step + 1 < steps.stop:
+                upcoming = pool.submit(draw, step + 1)
+            yield batch
 
 
 def _collate(

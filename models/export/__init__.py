@@ -1,0 +1,1 @@
+"""Each released model, from its source to the files that are served."""
