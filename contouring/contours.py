@@ -1,13 +1,14 @@
 """Contours: the zero line of a structure's field on each of the CT's own slice planes.
 
-Lines are traced between voxel centres by linear interpolation (marching squares), so they are as
-smooth as the field and do not run through pixel centres. Holes are joined to their outer contour by
-a keyhole, the only hole encoding that every reader examined understands (DICOM PS3.3 C.8.8.6.3).
+Lines are traced between voxel centres (marching squares on a cubic refinement of the field), so
+they are as smooth as the field and do not run through pixel centres. Holes are joined to their
+outer contour by a keyhole, the only hole encoding that every reader examined understands (DICOM
+PS3.3 C.8.8.6.3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -71,17 +72,44 @@ def _polygons(selected: StructureField, grid: Grid) -> Iterator[tuple[int, Polyg
         _reached(axis, samples) for axis, samples in zip(grid.axes_mm, lattice.axes_mm, strict=True)
     )
     to_slices = interpolation_matrix(lattice.axes_mm[0], grid.axes_mm[0][slices])
+    if rows.start == rows.stop or columns.start == columns.stop:
+        return  # a box of fine samples between the pixel centres
     rows_mm, columns_mm = _refined(grid.axes_mm[1][rows]), _refined(grid.axes_mm[2][columns])
-    to_rows = sparse.csr_array(cubic_matrix(lattice.axes_mm[1], rows_mm))
-    to_columns = sparse.csr_array(cubic_matrix(lattice.axes_mm[2], columns_mm))
+    refine = _Refinement(lattice.axes_mm[1:], (rows_mm, columns_mm))
     rows_mm, columns_mm = _edged(rows_mm), _edged(columns_mm)
     for offset, weights in enumerate(to_slices):
         used = np.flatnonzero(weights)
         plane = (weights[used, None, None] * along_ct[used]).sum(axis=0)
         if (plane > 0).any():
-            plane = _closed((to_columns @ (to_rows @ plane).T).T)
-            for polygon in _traced(plane, rows_mm, columns_mm):
+            for polygon in _traced(_closed(refine.apply(plane)), rows_mm, columns_mm):
                 yield slices.start + offset, polygon
+
+
+class _Refinement:
+    """Cubic interpolation of planes, without the borders that overshoot alone would make."""
+
+    def __init__(
+        self, sources_mm: Sequence[NDArray[np.float64]], targets_mm: Sequence[NDArray[np.float64]]
+    ) -> None:
+        self._cubic, self._linear = (
+            [sparse.csr_array(weights(*axis)) for axis in zip(sources_mm, targets_mm, strict=True)]
+            for weights in (cubic_matrix, interpolation_matrix)
+        )
+
+    def apply(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The plane at all targets; between samples of one sign it keeps that sign."""
+        refined = _along_both(self._cubic, plane)
+        share_inside = _along_both(self._linear, (plane > 0).astype(np.float32))
+        refined = np.where(share_inside == 0, np.minimum(refined, -CUT_BORDER), refined)
+        all_inside = share_inside > 1 - 1e-4
+        return np.where(all_inside, np.maximum(refined, CUT_BORDER), refined)
+
+
+def _along_both(
+    matrices: Sequence[sparse.csr_array], plane: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    rows, columns = matrices
+    return np.asarray((columns @ (rows @ plane).T).T, np.float32)
 
 
 def _reached(axis_mm: NDArray[np.float64], samples_mm: NDArray[np.float64]) -> slice:

@@ -166,8 +166,9 @@ def cubic_matrix(
     """(targets, sources) weights of cubic convolution between evenly spaced sources.
 
     Keys, IEEE Transactions on Acoustics, Speech and Signal Processing 29:1153-1160, 1981, equation
-    15: exact for parabolas, where chords of linear interpolation cut curved borders short. Beyond
-    the ends the end value holds; rows sum to one.
+    15: exact for parabolas, where chords of linear interpolation cut curved borders short. The
+    first and the last step continue the line through the two sources at the end; beyond them the
+    end value holds; rows sum to one.
     """
     if len(source_mm) < 2:
         return np.ones((len(target_mm), len(source_mm)), np.float32)
@@ -178,7 +179,10 @@ def cubic_matrix(
     for neighbour in range(-1, 3):
         source = np.floor(places).astype(int) + neighbour
         weights = _cubic_kernel(np.abs(places - source))
-        np.add.at(matrix, (targets, np.clip(source, 0, len(source_mm) - 1)), weights)
+        there = np.clip(source, 0, len(source_mm) - 1)
+        beyond = np.where(source == there, 0.0, weights)
+        np.add.at(matrix, (targets, there), weights + beyond)
+        np.add.at(matrix, (targets, np.clip(2 * there - source, 0, len(source_mm) - 1)), -beyond)
     return matrix
 
 

@@ -6,12 +6,13 @@ Data: Babier et al., Medical Physics 48:5549-5561, 2021, in nnU-Net raw layout w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 STRUCTURES = (
     "Brainstem",
@@ -49,9 +50,21 @@ class TrainingCase:
         low = np.maximum(where.min(axis=0) - margin, 0)
         high = np.minimum(where.max(axis=0) + 1 + margin, self.labels.shape)
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        return TrainingCase(
-            self.name, self.hu[box], self.labels[box], self.spacing_zyx_mm, self.is_drawn
-        )
+        return replace(self, hu=self.hu[box], labels=self.labels[box])
+
+
+def nearest_tissue(case: TrainingCase) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+    """Of each voxel, the distance to what was not blanked (mm) and the Hounsfield units there."""
+    distance_mm, nearest = distance_transform_edt(
+        case.hu <= AIR_HU, sampling=case.spacing_zyx_mm, return_indices=True
+    )
+    return distance_mm.astype(np.float32), case.hu[tuple(nearest)]
+
+
+def with_surroundings(case: TrainingCase, reach_mm: float) -> TrainingCase:
+    """The case with the blanked region filled with tissue as far as `reach_mm`."""
+    distance_mm, tissue = nearest_tissue(case)
+    return replace(case, hu=np.where(distance_mm < reach_mm, tissue, case.hu))
 
 
 def read_cases(folder: Path, split: str) -> list[TrainingCase]:

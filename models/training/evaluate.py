@@ -27,7 +27,7 @@ from contouring.rtstruct import Stamp
 from models.bundles import RELEASED, find_bundles, pick_bundle
 from models.cascades import open_cascade
 from models.training.case_series import enlarged, write_case
-from models.training.cases import STRUCTURES, TrainingCase, read_cases
+from models.training.cases import STRUCTURES, TrainingCase, read_cases, with_surroundings
 
 JUDGED = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Mandible")
 STAMP = Stamp(datetime(2026, 1, 1, tzinfo=UTC), "evaluation")
@@ -58,6 +58,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
     parser.add_argument("--models", type=Path, default=RELEASED, help="the bundles' folder")
     parser.add_argument("--output", type=Path, required=True, help="CSV to write")
+    parser.add_argument(
+        "--surroundings-mm", type=float, help="fill the blanked region with tissue that far"
+    )
     parser.add_argument("--columns", type=int, default=None, help="enlarge the pixels' number")
     options = parser.parse_args()
     cascade = open_cascade(pick_bundle(find_bundles([options.models]), options.model))
@@ -66,6 +69,8 @@ def main() -> None:
         writer = csv.writer(file)
         writer.writerow(["case", *STRUCTURES])
         for case in read_cases(options.data, "val"):
+            if options.surroundings_mm is not None:
+                case = with_surroundings(case, options.surroundings_mm)
             row = case_dice(case, cascade, options.columns)
             for name, score in row.items():
                 scores[name].append(score)

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 from torch.nn import functional
 
 from contouring.recipe import IntensityRule
-from models.training.cases import AIR_HU, STRUCTURES, TrainingCase
+from models.training.cases import AIR_HU, STRUCTURES, TrainingCase, nearest_tissue
 
 MAX_ROTATION_DEG = 12.0
 SCALE_RANGE = (0.88, 1.14)
@@ -55,12 +54,7 @@ class CaseSampler:
 
     def __init__(self, case: TrainingCase, plan: PatchPlan) -> None:
         self.case, self.plan = case, plan
-        blank = case.hu <= AIR_HU
-        distance_mm, nearest = distance_transform_edt(
-            blank, sampling=case.spacing_zyx_mm, return_indices=True
-        )
-        self._blank_distance_mm = distance_mm.astype(np.float32)
-        self._filled = case.hu[tuple(nearest)]
+        self._blank_distance_mm, self._filled = nearest_tissue(case)
         self._lattice_mm = _lattice_mm(plan)
         self._label_voxels = [
             np.argwhere(case.labels == label) for label in range(1, len(STRUCTURES) + 1)

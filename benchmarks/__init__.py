@@ -1,0 +1,1 @@
+"""Benchmarks against the usual way of doing the same work; `make bench`."""

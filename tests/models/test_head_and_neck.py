@@ -1,0 +1,43 @@
+"""The released head-and-neck model on patients that it was not trained on."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.bundles import RELEASED, read_bundle
+from models.cascades import open_cascade
+from models.training.cases import STRUCTURES, read_cases
+from models.training.evaluate import JUDGED, case_dice
+
+LEAST_MEAN_DICE = 0.70
+LARGEST_BYTES = 25_000_000
+
+
+def test_the_model_is_good_enough_to_be_useful(
+    openkbp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Mean Dice over the five common organs of the `val` split, on the RTSTRUCTs themselves."""
+    cascade = open_cascade(read_bundle(RELEASED / "hn-oar"))
+    scores: defaultdict[str, list[float]] = defaultdict(list)
+
+    for case in read_cases(openkbp, "val"):
+        for name, score in case_dice(case, cascade).items():
+            scores[name].append(score)
+
+    means = {name: float(np.mean(scores[name])) for name in STRUCTURES}
+    with capsys.disabled():
+        rows = "\n".join(f"  {n:<12} {means[n]:.3f}  ({len(scores[n])})" for n in STRUCTURES)
+        sys.stdout.write(f"\nMean Dice on the val split (cases):\n{rows}\n")
+    assert np.mean([means[name] for name in JUDGED]) >= LEAST_MEAN_DICE
+
+
+def test_the_weights_are_small_enough_to_commit() -> None:
+    """They lie in the repository, where every clone pays for them."""
+    files = (RELEASED / "hn-oar").iterdir()
+
+    assert sum(file.stat().st_size for file in files) <= LARGEST_BYTES
