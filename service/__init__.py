@@ -1,0 +1,1 @@
+"""The HTTP side: uploads become jobs, jobs become answers. No network runs here."""

@@ -1,0 +1,63 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.context import open_context
+from service.jobs_page import router as page_router
+from service.metrics import JobCollector, add_request_metrics
+from service.metrics import router as metrics_router
+from service.problems import Problem, add_problem_handlers
+from service.routes.health import router as health_router
+from service.routes.jobs import router as jobs_router
+from service.routes.models import router as models_router
+from workers.settings import Settings
+
+API_VERSION = "1"
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the service; its stores open when it starts to serve."""
+
+    @asynccontextmanager
+    async def live(app: FastAPI) -> AsyncIterator[None]:
+        opened = open_context(settings or Settings())
+        context = await to_thread.run_sync(opened.__enter__)
+        app.state.context = context
+        app.state.registry.register(JobCollector(context))
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(opened.__exit__, None, None, None)
+
+    app = FastAPI(
+        title="Oarlock",
+        summary="Auto-contouring for radiotherapy: a planning CT in, an RTSTRUCT out.",
+        version=API_VERSION,
+        lifespan=live,
+        # Both pages load scripts from the internet, which a hospital does not let them do.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
+    app.state.registry = add_request_metrics(app)
+    add_problem_handlers(app)
+    for router in (jobs_router, models_router, health_router, metrics_router, page_router):
+        app.include_router(router)
+    return app
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; routes refer to Problem, which FastAPI finds in no signature."""
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, routes=app.routes
+    )
+    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    return document

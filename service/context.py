@@ -1,0 +1,66 @@
+"""What the routes work with: the stores, the models, and the thread that wakes workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from models.bundles import RELEASED, Bundle, find_bundles, pick_bundle
+from workers.database import migrate, open_engine
+from workers.job_store import JobStore
+from workers.lease_store import LeaseStore
+from workers.publisher import Publisher
+from workers.reconciler import Reconciler
+from workers.result_store import ResultStore
+from workers.series_store import SeriesStore
+from workers.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything of one running service."""
+
+    settings: Settings
+    bundles: dict[str, Bundle]
+    jobs: JobStore
+    series: SeriesStore
+    results: ResultStore
+    publisher: Publisher
+    reconciler: Reconciler
+
+    def find_bundle(self, name: str | None) -> Bundle:
+        """The model of this name, or the default one."""
+        return pick_bundle(self.bundles, name or self.settings.default_model)
+
+
+@contextmanager
+def open_context(settings: Settings) -> Iterator[Context]:
+    """Open the stores, bring the database up to date, and reconcile until the block ends."""
+    bundles = find_bundles((RELEASED, *settings.model_folders))
+    series, results = SeriesStore(settings.data), ResultStore(settings.data)
+    engine = open_engine(settings.sql_url)
+    migrate(engine)
+    jobs = JobStore(engine)
+    leases = LeaseStore(engine, settings.lease_seconds, settings.lost_attempts_limit)
+    publisher = Publisher(settings.require_redis_url(), settings.job_seconds_limit)
+    reconciler = Reconciler(jobs, leases, publisher, series, settings.reconcile_seconds)
+    reconciler.start()
+    try:
+        yield Context(settings, bundles, jobs, series, results, publisher, reconciler)
+    finally:
+        reconciler.stop()
+        publisher.close()
+        engine.dispose()
+
+
+def _read_context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+ContextOf = Annotated[Context, Depends(_read_context)]
+"""Parameter of a route that needs the context."""

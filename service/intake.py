@@ -1,0 +1,62 @@
+"""An upload becomes jobs: series are found, judged, kept, and recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contouring.dicom_series import CTSeries, RefusedSeries, find_series
+from contouring.errors import EverySeriesRefusedError
+from models.bundles import Bundle
+from service.context import Context
+from service.uploads import Upload
+from workers.jobs import Job, NewJob, Priority, build_series_digest
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What an upload led to."""
+
+    jobs: tuple[Job, ...]
+    refused: tuple[RefusedSeries, ...]
+    ignored: tuple[str, ...]
+
+
+def take_in(upload: Upload, context: Context) -> Intake:
+    """Keep every usable series and record its job; on return all of it survives a crash."""
+    bundle = context.find_bundle(upload.fields.model)
+    search = find_series(
+        [file.path for file in upload.files], {file.path: file.name for file in upload.files}
+    )
+    if not search.series:
+        raise EverySeriesRefusedError(
+            [
+                f"Series {refused.series_instance_uid}: {refused.reason}"
+                for refused in search.refused
+            ]
+        )
+    checksums = {file.path: file.sha256 for file in upload.files}
+    new_jobs = []
+    for series in search.series:
+        digest = build_series_digest(
+            (instance.sop_instance_uid, checksums[instance.path]) for instance in series.instances
+        )
+        context.series.keep(digest, [instance.path for instance in series.instances])
+        new_jobs.append(_build_job(series, digest, bundle, upload.fields.priority))
+    jobs = context.jobs.add(new_jobs)
+    context.reconciler.wake()
+    return Intake(jobs, search.refused, search.ignored)
+
+
+def _build_job(series: CTSeries, digest: str, bundle: Bundle, priority: Priority) -> NewJob:
+    return NewJob(
+        series_digest=digest,
+        study_instance_uid=series.study_instance_uid,
+        series_instance_uid=series.series_instance_uid,
+        series_description=series.description,
+        slice_count=len(series.instances),
+        model_name=bundle.card.name,
+        model_checksum=bundle.checksum,
+        parameters={},
+        priority=priority,
+        warnings=series.warnings,
+    )

@@ -1,0 +1,150 @@
+"""The page at `/`: the newest jobs as a plain table that keeps itself up to date."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from string import Template
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from service.context import ContextOf
+from workers.job_store import JobFilter
+from workers.jobs import Job, JobState
+
+ROWS = 100
+REFRESH_SECONDS = 2
+
+# Only the table is replaced, so that a reader's place and focus elsewhere stay.
+SCRIPT = f"""
+setInterval(async () => {{
+  if (document.hidden) return;
+  const answer = await fetch("/", {{cache: "no-store"}}).catch(() => null);
+  document.getElementById("offline").hidden = Boolean(answer && answer.ok);
+  if (!answer || !answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("jobs"), shown = document.getElementById("jobs");
+  if (fresh && fresh.innerHTML !== shown.innerHTML) shown.replaceWith(fresh);
+}}, {REFRESH_SECONDS * 1000});
+"""
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #767676; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin-bottom: 0; }
+p { margin-top: .3rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; }
+th, td { border-bottom: 1px solid var(--line); padding: .5rem .6rem; text-align: left;
+  vertical-align: top; }
+th { font-weight: 600; white-space: nowrap; }
+code { font-size: .85em; overflow-wrap: anywhere; }
+progress { display: block; width: 8rem; }
+small { display: block; }
+ul { margin: 0; padding-left: 1.1rem; }
+.state { border: 1px solid currentColor; border-radius: 1rem; padding: .05rem .6rem; }
+.done { color: light-dark(#17692e, #6fd28a); }
+.failed { color: light-dark(#b3261e, #ff8a80); }
+.running { color: light-dark(#1451a8, #8ab4f8); }
+"""
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Oarlock: jobs</title>
+<style>$style</style>
+</head>
+<body>
+<main>
+<h1>Oarlock</h1>
+<p>Contours are drafts by AI and not reviewed. The newest $rows jobs; all of them are at
+<a href="/v1/jobs">/v1/jobs</a>, the models at <a href="/v1/models">/v1/models</a>.</p>
+<p id="offline" role="status" hidden>The server does not answer; this page tries again.</p>
+<noscript><p>Reload this page to see what has changed.</p></noscript>
+$table
+</main>
+<script>$script</script>
+</body>
+</html>
+""")
+
+_SCRIPT_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{_SCRIPT_HASH}'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+}
+
+router = APIRouter()
+
+
+@router.get("/", response_class=HTMLResponse, include_in_schema=False)
+def show_jobs(context: ContextOf) -> HTMLResponse:
+    """The newest jobs as a page."""
+    page = context.jobs.list_page(JobFilter(), ROWS)
+    html = PAGE.substitute(style=STYLE, script=SCRIPT, rows=ROWS, table=_build_table(page.jobs))
+    return HTMLResponse(html, headers=HEADERS)
+
+
+def _build_table(jobs: tuple[Job, ...]) -> str:
+    if not jobs:
+        return '<p id="jobs">No jobs yet: send a CT series to <code>POST /v1/jobs</code>.</p>'
+    heads = ("Created", "Series", "Model", "State", "Notes", "Results")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    rows = "\n".join(_build_row(job) for job in jobs)
+    return (
+        f'<div id="jobs" class="scroll"><table><thead><tr>{head}</tr></thead>\n'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _build_row(job: Job) -> str:
+    created = job.created_at
+    series = escape(job.series_description or "no description")
+    cells = (
+        f'<time datetime="{created.isoformat()}">{created:%Y-%m-%d %H:%M:%S} UTC</time>',
+        f"{series}<small><code>{escape(job.series_instance_uid)}</code>, "
+        f"{job.slice_count} slices</small>",
+        escape(job.model_name),
+        _build_state(job),
+        _build_notes(job),
+        _build_links(job),
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _build_state(job: Job) -> str:
+    state = f'<span class="state {job.state}">{job.state}</span>'
+    if job.state is not JobState.RUNNING or job.stage is None:
+        return state
+    percent = round(100 * job.progress)
+    stage = escape(job.stage)
+    return (
+        f'{state}<small>{stage}, {percent} %</small><progress max="100" value="{percent}" '
+        f'aria-label="Progress of stage {stage}"></progress>'
+    )
+
+
+def _build_notes(job: Job) -> str:
+    notes = [*([job.failure.reason] if job.failure else []), *job.warnings]
+    if not notes:
+        return ""
+    return f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>"
+
+
+def _build_links(job: Job) -> str:
+    address = f"/v1/jobs/{job.id}"
+    links = [f'<a href="{address}">details</a>']
+    if job.state is JobState.DONE:
+        links += [
+            f'<a href="{address}/rtstruct" download="{job.id}.dcm">RTSTRUCT</a>',
+            f'<a href="{address}/preview.png">preview</a>',
+        ]
+    return " ".join(links)

@@ -1,0 +1,128 @@
+"""Errors as RFC 9457 problems: one table from error class to HTTP status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from contouring import errors
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:oarlock:problem:"
+
+STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
+    errors.OarlockError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnusableInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.EmptyUploadError: HTTPStatus.BAD_REQUEST,
+    errors.NotDicomError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.BrokenZipError: HTTPStatus.BAD_REQUEST,
+    errors.UnsafeZipError: HTTPStatus.BAD_REQUEST,
+    errors.BrokenUploadError: HTTPStatus.BAD_REQUEST,
+    errors.UploadTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.NoCTSeriesError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.MixedPatientsError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.EverySeriesRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SeriesRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ModelError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnknownModelError: HTTPStatus.NOT_FOUND,
+    errors.InvalidBundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ModelChangedError: HTTPStatus.CONFLICT,
+    errors.InferenceError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.StructureSetError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.JobError: HTTPStatus.CONFLICT,
+    errors.UnknownJobError: HTTPStatus.NOT_FOUND,
+    errors.WrongJobStateError: HTTPStatus.CONFLICT,
+    errors.JobCancelledError: HTTPStatus.CONFLICT,
+    errors.LeaseLostError: HTTPStatus.CONFLICT,
+}
+
+log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """RFC 9457: what went wrong, and what the sender can do."""
+
+    type: str = Field(description="Stable name of the kind of problem, a URN.")
+    title: str = Field(description="The kind of problem in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What was wrong here, where, and what to do.")
+    errors: list[str] = Field([], description="One line per fault, where there are several.")
+
+
+def build_problem(
+    status: HTTPStatus, code: str, detail: str, faults: Sequence[str] = ()
+) -> JSONResponse:
+    """The answer that carries a problem."""
+    problem = Problem(
+        type=TYPE_PREFIX + code,
+        title=code.replace("-", " ").capitalize(),
+        status=status,
+        detail=detail,
+        errors=list(faults),
+    )
+    return JSONResponse(problem.model_dump(), status, media_type=MEDIA_TYPE)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error with a problem."""
+    app.add_exception_handler(errors.OarlockError, _answer_oarlock_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_request)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(Exception, _answer_unexpected)
+
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, description in {
+        "4XX": "What was sent cannot be answered; `detail` says what to do.",
+        "5XX": "Oarlock failed; the server's log says why.",
+    }.items()
+}
+
+
+async def _answer_oarlock_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.OarlockError)
+    reasons = error.reasons if isinstance(error, errors.EverySeriesRefusedError) else ()
+    return build_problem(STATUS[type(error)], error.code, str(error), reasons)
+
+
+async def _answer_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}"
+        for fault in error.errors()
+    ]
+    detail = (
+        f"The request is not valid ({'; '.join(faults)}): see /openapi.json for what is allowed."
+    )
+    return build_problem(HTTPStatus.BAD_REQUEST, "invalid-request", detail, faults)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "-")
+    detail = f"{request.method} {request.url.path}: {error.detail}; see /openapi.json."
+    answer = build_problem(status, code, detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _answer_unexpected(request: Request, _error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path)
+    return build_problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal-error",
+        "Oarlock met an unexpected error: try again, and if it stays, read the server's log.",
+    )

@@ -1,0 +1,40 @@
+"""/health: whether the process lives, and whether it can work."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.context import ContextOf
+from service.problems import build_problem
+from service.schemas import HealthView
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live")
+def show_liveness() -> HealthView:
+    """Answer as long as the process serves."""
+    return HealthView(status="ok", parts={})
+
+
+@router.get(
+    "/ready",
+    response_model=HealthView,
+    responses={503: {"description": "Jobs cannot be accepted now."}},
+)
+def show_readiness(context: ContextOf) -> HealthView | Response:
+    """Answer whether jobs are accepted; without Redis they are, and wait in the database."""
+    try:
+        context.jobs.check()
+    except SQLAlchemyError:
+        return build_problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "database-unreachable",
+            "The database does not answer: jobs cannot be accepted until it does.",
+        )
+    if context.publisher.count_messages() is None:
+        return HealthView(status="degraded", parts={"database": "ok", "queue": "unreachable"})
+    return HealthView(status="ok", parts={"database": "ok", "queue": "ok"})

@@ -1,0 +1,198 @@
+"""What the service answers, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from contouring.dicom_series import RefusedSeries
+from models.bundles import Bundle
+from models.card import ModelCard
+from service.intake import Intake
+from workers.jobs import Job, JobState, Priority
+
+
+class SeriesView(BaseModel):
+    """The CT series of a job."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    description: str
+    slices: int
+
+
+class JobModelView(BaseModel):
+    """The model of a job."""
+
+    name: str
+    checksum: str = Field(description="SHA-256 over the model's card and artifacts.")
+
+
+class StructureView(BaseModel):
+    """One structure of the model, as it was contoured."""
+
+    name: str
+    found: bool = Field(description="False: not in the scan, and not in the RTSTRUCT.")
+    volume_cm3: float
+    slices: int
+    contours: int
+
+
+class FailureView(BaseModel):
+    """Why a job failed."""
+
+    code: str = Field(description="Stable name of the kind of failure.")
+    reason: str
+
+
+class LinksView(BaseModel):
+    """Where to read on; results are there once the job is done."""
+
+    self: str
+    events: str
+    rtstruct: str | None
+    preview: str | None
+
+
+class JobView(BaseModel):
+    """One CT series, one model: where the work stands."""
+
+    id: str
+    state: JobState
+    priority: Priority
+    model: JobModelView
+    series: SeriesView
+    stage: str | None = Field(description="read, localize, segment, contour or write.")
+    progress: float = Field(description="How much of the stage is done, 0 to 1.")
+    attempt: int
+    cancel_requested: bool
+    warnings: list[str]
+    structures: list[StructureView]
+    failure: FailureView | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    links: LinksView
+
+
+class RefusedSeriesView(BaseModel):
+    """A CT series that cannot be contoured faithfully."""
+
+    series_instance_uid: str
+    fault: str = Field(description="Stable name of the fault.")
+    reason: str
+    files: int
+
+
+class IntakeView(BaseModel):
+    """What became of an upload."""
+
+    jobs: list[JobView]
+    refused: list[RefusedSeriesView]
+    ignored: list[str] = Field(description="Files that are no CT slice, and what they are.")
+
+
+class JobListView(BaseModel):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobView]
+    next: str | None = Field(description="Value of `after` for the next page; null on the last.")
+
+
+class ModelSummaryView(BaseModel):
+    """A model that jobs can name."""
+
+    name: str
+    version: str
+    checksum: str
+    is_default: bool
+    intended_use: str
+    structures: list[str]
+
+
+class ModelListView(BaseModel):
+    """All models."""
+
+    models: list[ModelSummaryView]
+
+
+class ModelView(BaseModel):
+    """A model and its whole card."""
+
+    checksum: str
+    is_default: bool
+    card: ModelCard
+
+
+class HealthView(BaseModel):
+    """Whether the service can work: `degraded` means that jobs are accepted but must wait."""
+
+    status: str
+    parts: dict[str, str]
+
+
+def build_job_view(job: Job) -> JobView:
+    """A job as HTTP shows it."""
+    address = f"/v1/jobs/{job.id}"
+    is_done = job.state is JobState.DONE
+    return JobView(
+        id=job.id,
+        state=job.state,
+        priority=job.priority,
+        model=JobModelView(name=job.model_name, checksum=job.model_checksum),
+        series=SeriesView(
+            study_instance_uid=job.study_instance_uid,
+            series_instance_uid=job.series_instance_uid,
+            description=job.series_description,
+            slices=job.slice_count,
+        ),
+        stage=job.stage,
+        progress=job.progress,
+        attempt=job.attempt,
+        cancel_requested=job.cancel_requested,
+        warnings=list(job.warnings),
+        structures=[StructureView(**asdict(structure)) for structure in job.structures],
+        failure=FailureView(**asdict(job.failure)) if job.failure else None,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        links=LinksView(
+            self=address,
+            events=f"{address}/events",
+            rtstruct=f"{address}/rtstruct" if is_done else None,
+            preview=f"{address}/preview.png" if is_done else None,
+        ),
+    )
+
+
+def build_intake_view(intake: Intake) -> IntakeView:
+    """The answer to an upload."""
+    return IntakeView(
+        jobs=[build_job_view(job) for job in intake.jobs],
+        refused=[_build_refused_view(refused) for refused in intake.refused],
+        ignored=list(intake.ignored),
+    )
+
+
+def build_model_summary(bundle: Bundle, default_model: str) -> ModelSummaryView:
+    """A model in a list."""
+    card = bundle.card
+    return ModelSummaryView(
+        name=card.name,
+        version=card.version,
+        checksum=bundle.checksum,
+        is_default=card.name == default_model,
+        intended_use=card.intended_use,
+        structures=[structure.name for structure in card.structures],
+    )
+
+
+def _build_refused_view(refused: RefusedSeries) -> RefusedSeriesView:
+    return RefusedSeriesView(
+        series_instance_uid=refused.series_instance_uid,
+        fault=refused.fault,
+        reason=refused.reason,
+        files=refused.file_count,
+    )

@@ -1,0 +1,225 @@
+"""The `oarlock` command as a shell sees it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pydicom
+import pytest
+
+from tests.phantoms import write_small_series
+from tests.workers.processes import find_free_port, run_server, wait_until
+from workers.redis_server import RedisServer
+
+
+def _run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OARLOCK_THREADS": "1", "NO_PROXY": "127.0.0.1", **environment},
+    )
+
+
+def test_contour_writes_all_that_was_asked_for(tmp_path: Path) -> None:
+    """Others script it, so each file must be there and exit code 0 mean done."""
+    write_small_series(tmp_path / "ct")
+    output, report, preview = (tmp_path / "out" / name for name in ("rt.dcm", "r.json", "p.png"))
+
+    done = _run(
+        *("contour", tmp_path / "ct", "--model", "commissioning", "--output", output),
+        *("--report", report, "--preview", preview),
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert pydicom.dcmread(output).Modality == "RTSTRUCT"
+    assert preview.read_bytes().startswith(b"\x89PNG")
+    told = json.loads(report.read_text())
+    assert told["model"]["name"] == "commissioning"
+    assert [row["name"] for row in told["structures"] if row["found"]] == ["Sphere30"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "p.png",
+        "r.json",
+        "rt.dcm",
+    ]
+
+
+def test_contour_refuses_unusable_input_with_the_reason(tmp_path: Path) -> None:
+    """Exit code 2, the reason on stderr, and no output."""
+    files = write_small_series(tmp_path / "ct")
+    files[9].unlink()
+
+    refused = _run(
+        *("contour", tmp_path / "ct", "--model", "commissioning"),
+        *("--output", tmp_path / "rt.dcm"),
+    )
+
+    assert refused.returncode == 2
+    assert "slice" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "rt.dcm").exists()
+
+
+def test_contour_names_the_models_there_are(tmp_path: Path) -> None:
+    """A misspelt name is the caller's to mend."""
+    write_small_series(tmp_path / "ct")
+
+    refused = _run("contour", tmp_path / "ct", "--model", "none", "--output", tmp_path / "rt.dcm")
+
+    assert refused.returncode == 2
+    assert "commissioning" in refused.stderr
+
+
+def test_a_broken_model_is_a_failure_not_the_callers_fault(tmp_path: Path) -> None:
+    """Exit code 1, and the folder named."""
+    (tmp_path / "models" / "broken").mkdir(parents=True)
+    (tmp_path / "models" / "broken" / "card.yaml").write_text("name: broken")
+
+    failed = _run("models", OARLOCK_MODELS=str(tmp_path / "models"))
+
+    assert failed.returncode == 1
+    assert "broken" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_models_lists_the_released_ones() -> None:
+    """With their checksums, which jobs record."""
+    listed = _run("models", COLUMNS="200")
+
+    assert listed.returncode == 0
+    assert "commissioning" in listed.stdout
+
+
+def test_phantom_writes_the_position_that_was_asked_for(tmp_path: Path) -> None:
+    """A department checks each position that it treats in."""
+    done = _run("phantom", tmp_path, "--position", "FFP")
+
+    assert done.returncode == 0
+    positions = {pydicom.dcmread(file).PatientPosition for file in tmp_path.iterdir()}
+    assert positions == {"FFP"}
+
+
+def test_worker_without_a_queue_says_what_to_set() -> None:
+    """Two machines later nobody remembers the variable."""
+    failed = _run("worker", OARLOCK_REDIS_URL="")
+
+    assert failed.returncode == 1
+    assert "OARLOCK_REDIS_URL" in failed.stderr
+
+
+def test_serve_without_redis_says_what_to_install(tmp_path: Path) -> None:
+    """The set-up installs it, but not everybody uses the set-up."""
+    failed = _run("serve", OARLOCK_DATA=str(tmp_path), PATH=str(tmp_path))
+
+    assert failed.returncode == 1
+    assert "apt install redis-server" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_submit_without_a_server_says_so(tmp_path: Path) -> None:
+    """A stack of library frames would not help a physicist."""
+    write_small_series(tmp_path / "ct")
+    url = f"http://127.0.0.1:{find_free_port()}"
+
+    failed = _run("submit", tmp_path / "ct", "--url", url, "--output", tmp_path / "out")
+
+    assert failed.returncode == 1
+    assert "oarlock serve" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> dict[str, str]:
+    """Environment of a server of the test's own."""
+    return {
+        "OARLOCK_DATA": str(tmp_path / "data"),
+        "OARLOCK_PORT": str(find_free_port()),
+        "OARLOCK_STOP_SECONDS": "1",
+        "OARLOCK_THREADS": "1",
+    }
+
+
+def _wait_for(url: str, log: Path) -> None:
+    def is_ready() -> bool:
+        try:
+            return httpx.get(f"{url}/health/ready", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    wait_until(is_ready, f"the server; log: {log}")
+
+
+def test_serve_does_it_all_and_leaves_nothing_running(
+    tmp_path: Path, served: dict[str, str]
+) -> None:
+    """One command: a job is done although its worker was killed, and SIGTERM ends everything."""
+    write_small_series(tmp_path / "ct")
+    log, url = tmp_path / "log", f"http://127.0.0.1:{served['OARLOCK_PORT']}"
+    with run_server(served, log) as process:
+        _wait_for(url, log)
+        wait_until(lambda: len(_find_session_leaders(process.pid)) == 2, "Redis and worker")
+        killed = _find_session_leaders(process.pid)[-1]
+        os.killpg(killed, signal.SIGKILL)
+        wait_until(
+            lambda: killed not in (now := _find_session_leaders(process.pid)) and len(now) == 2,
+            "another worker",
+        )
+
+        submitted = _run(
+            *("submit", tmp_path / "ct", "--url", url, "--model", "commissioning"),
+            *("--output", tmp_path / "out"),
+        )
+        children = _find_session_leaders(process.pid)
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+    assert submitted.returncode == 0, submitted.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "preview.png",
+        "rtstruct.dcm",
+        "structures.csv",
+    ]
+    with (tmp_path / "out" / "structures.csv").open() as file:
+        found = [row for row in csv.DictReader(file) if row["found"] == "yes"]
+    assert [row["structure"] for row in found] == ["Sphere30"]
+    assert process.returncode == 0
+    assert [child for child in children if Path(f"/proc/{child}").exists()] == []
+    assert url in log.read_text()
+
+
+def test_submit_tells_why_a_series_was_refused(tmp_path: Path, served: dict[str, str]) -> None:
+    """Exit code 2 and the server's sentence; the Redis that is given is used."""
+    (tmp_path / "ct").mkdir()
+    (tmp_path / "ct" / "notes.txt").write_text("not a slice")
+    log, url = tmp_path / "log", f"http://127.0.0.1:{served['OARLOCK_PORT']}"
+    redis_server = RedisServer(tmp_path / "redis")
+    redis_server.start()
+    with run_server({**served, "OARLOCK_REDIS_URL": redis_server.url}, log):
+        _wait_for(url, log)
+
+        refused = _run(
+            *("submit", tmp_path / "ct", "--url", url, "--model", "commissioning"),
+            *("--output", tmp_path / "out"),
+        )
+    redis_server.stop()
+
+    assert refused.returncode == 2
+    assert "notes.txt is not a DICOM file" in refused.stderr
+    assert not (tmp_path / "data" / "redis").exists()
+
+
+def _find_session_leaders(process_id: int) -> list[int]:
+    """The children of `oarlock serve`, oldest first: Redis, then the worker."""
+    tasks = Path(f"/proc/{process_id}/task")
+    children = [
+        int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()
+    ]
+    return sorted(child for child in children if os.getsid(child) == child)

@@ -1,0 +1,43 @@
+"""Settings from the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workers.settings import MissingSettingError, Settings
+
+
+def test_model_folders_are_parted_like_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads as PATH does, and an empty value is no folder."""
+    monkeypatch.setenv("OARLOCK_MODELS", os.pathsep.join(["/a", "/b", ""]))
+
+    assert Settings().model_folders == (Path("/a"), Path("/b"))
+    assert Settings(models="").model_folders == ()
+
+
+def test_a_plain_postgresql_url_means_the_driver_that_is_installed() -> None:
+    """SQLAlchemy would otherwise look for one that is not."""
+    settings = Settings(database_url="postgresql://host/jobs")
+
+    assert settings.sql_url == "postgresql+psycopg://host/jobs"
+
+
+def test_without_a_url_the_jobs_are_in_the_data_folder(tmp_path: Path) -> None:
+    """One folder holds everything of one machine."""
+    assert Settings(data=tmp_path).sql_url == f"sqlite:///{tmp_path}/oarlock.sqlite"
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compositions pass variables on that nobody has set."""
+    monkeypatch.setenv("OARLOCK_REDIS_URL", "")
+
+    assert Settings().redis_url is None
+
+
+def test_a_missing_queue_is_explained() -> None:
+    """A worker alone has no queue to guess."""
+    with pytest.raises(MissingSettingError, match="OARLOCK_REDIS_URL is not set"):
+        Settings(redis_url=None).require_redis_url()

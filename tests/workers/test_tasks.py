@@ -1,0 +1,108 @@
+"""Every end of an attempt becomes a state of its job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
+from sqlalchemy import Engine
+
+from contouring.errors import InferenceError, JobCancelledError, LeaseLostError
+from workers import tasks
+from workers.attempt import Workplace
+from workers.job_store import JobStore
+from workers.jobs import Job, JobState, NewJob
+from workers.lease_store import LeaseStore
+from workers.predictors import Predictors
+from workers.queue import build_message
+from workers.result_store import ResultStore
+from workers.series_store import SeriesStore
+
+
+@pytest.fixture
+def place(engine: Engine, leases: LeaseStore, tmp_path: Path) -> Workplace:
+    """A workplace with the test's stores."""
+    data = tmp_path / "data"
+    return Workplace(leases, SeriesStore(data), ResultStore(data), Predictors((), 1), 600.0)
+
+
+@pytest.fixture
+def run(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+    """Run the task for an attempt that ends with an error."""
+
+    def run_with(error: Exception) -> None:
+        def fail(_job: Job, _place: Workplace) -> None:
+            raise error
+
+        monkeypatch.setattr(tasks, "open_workplace", lambda: place)
+        monkeypatch.setattr(tasks, "run_attempt", fail)
+        tasks.run_job(build_message("any"))
+
+    return run_with
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InferenceError("The network gave NaN."), "inference-failed"),
+        (MemoryError(), "out-of-memory"),
+        (SoftTimeLimitExceeded(), "time-limit"),
+        (ZeroDivisionError("division by zero"), "unexpected-error"),
+    ],
+)
+def test_an_error_ends_as_a_failed_job_with_its_reason(
+    jobs: JobStore,
+    run: Callable[[Exception], None],
+    new_job: Callable[..., NewJob],
+    error: Exception,
+    code: str,
+) -> None:
+    """None may leave the task: Celery's main process dies of a MemoryError."""
+    (job,) = jobs.add([new_job()])
+
+    run(error)
+
+    failed = jobs.find(job.id)
+    assert failed.state is JobState.FAILED
+    assert failed.failure is not None
+    assert failed.failure.code == code
+    assert failed.failure.reason
+
+
+def test_a_cancelled_attempt_ends_as_a_cancelled_job(
+    jobs: JobStore, run: Callable[[Exception], None], new_job: Callable[..., NewJob]
+) -> None:
+    """It has not failed: somebody wanted it so."""
+    (job,) = jobs.add([new_job()])
+
+    run(JobCancelledError(job.id))
+
+    assert jobs.find(job.id).state is JobState.CANCELLED
+
+
+def test_an_attempt_that_was_given_up_leaves_the_job_alone(
+    jobs: JobStore, run: Callable[[Exception], None], new_job: Callable[..., NewJob]
+) -> None:
+    """Another worker has it by now."""
+    (job,) = jobs.add([new_job()])
+
+    run(LeaseLostError(job.id))
+
+    assert jobs.find(job.id).state is JobState.RUNNING
+
+
+def test_a_message_of_another_version_runs_nothing(
+    jobs: JobStore,
+    place: Workplace,
+    monkeypatch: pytest.MonkeyPatch,
+    new_job: Callable[..., NewJob],
+) -> None:
+    """A newer server's message may mean something else; the job waits for a newer worker."""
+    (job,) = jobs.add([new_job()])
+    monkeypatch.setattr(tasks, "open_workplace", lambda: place)
+
+    tasks.run_job({"v": 2, "job": job.id})
+
+    assert jobs.find(job.id).state is JobState.PENDING

@@ -1,0 +1,187 @@
+"""A real Celery worker on a real Redis: jobs are done, also when processes die."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from contouring.dicom_series import find_series
+from contouring.phantom_scan import Scan, even_offsets
+from contouring.phantom_series import write_phantom
+from models.bundles import RELEASED, find_bundles
+from tests.phantoms import write_small_series
+from tests.workers.processes import find_children, run_worker, wait_until
+from workers.database import migrate, open_engine
+from workers.job_store import JobStore
+from workers.jobs import Job, JobState, NewJob, Priority, build_series_digest
+from workers.lease_store import LeaseStore
+from workers.publisher import Publisher
+from workers.reconciler import Reconciler
+from workers.redis_server import RedisServer
+from workers.result_store import RTSTRUCT, ResultStore
+from workers.series_store import SeriesStore
+
+LONG_SCAN = Scan(slice_offsets_mm=even_offsets(40, 2.5))  # long enough to be killed in its middle
+LEASE_SECONDS = 3.0
+LOST_ATTEMPTS_LIMIT = 2
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The server's side of a worker under test."""
+
+    jobs: JobStore
+    reconciler: Reconciler
+    series: SeriesStore
+    results: ResultStore
+    environment: dict[str, str]
+    log: Path
+
+    def send(self, files: list[Path]) -> Job:
+        """Record a job for a series."""
+        (series,) = find_series(files).series
+        digest = build_series_digest(
+            (one.sop_instance_uid, hashlib.sha256(one.path.read_bytes()).hexdigest())
+            for one in series.instances
+        )
+        self.series.keep(digest, [one.path for one in series.instances])
+        bundle = find_bundles((RELEASED,))["commissioning"]
+        new_job = NewJob(
+            series_digest=digest,
+            study_instance_uid=series.study_instance_uid,
+            series_instance_uid=series.series_instance_uid,
+            series_description=series.description,
+            slice_count=len(series.instances),
+            model_name=bundle.card.name,
+            model_checksum=bundle.checksum,
+            parameters={},
+            priority=Priority.NORMAL,
+            warnings=(),
+        )
+        (job,) = self.jobs.add([new_job])
+        return job
+
+    def wait_for(self, job: Job, *states: JobState, stage: str | None = None) -> Job:
+        """The job once it is in one of these states, reconciling as the server would."""
+
+        def has_come() -> bool:
+            self.reconciler.reconcile()
+            now = self.jobs.find(job.id)
+            return now.state in states and stage in (None, now.stage)
+
+        wait_until(has_come, f"{' or '.join(states)}; log: {self.log.read_text()[-2000:]}")
+        return self.jobs.find(job.id)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, redis_server: RedisServer) -> Iterator[Desk]:
+    """Stores of an empty server."""
+    data = tmp_path / "data"
+    data.mkdir()
+    url = f"sqlite:///{data}/oarlock.sqlite"
+    engine = open_engine(url)
+    migrate(engine)
+    jobs, series = JobStore(engine), SeriesStore(data)
+    publisher = Publisher(redis_server.url, job_seconds_limit=600)
+    leases = LeaseStore(engine, LEASE_SECONDS, LOST_ATTEMPTS_LIMIT)
+    reconciler = Reconciler(jobs, leases, publisher, series, pause_seconds=3600.0)
+    environment = {
+        "OARLOCK_DATA": str(data),
+        "OARLOCK_REDIS_URL": redis_server.url,
+        "OARLOCK_LEASE_SECONDS": str(LEASE_SECONDS),
+        "OARLOCK_HEARTBEAT_SECONDS": "0.5",
+        "OARLOCK_LOST_ATTEMPTS_LIMIT": str(LOST_ATTEMPTS_LIMIT),
+        "OARLOCK_THREADS": "1",
+    }
+    log = tmp_path / "worker.log"
+    log.touch()
+    yield Desk(jobs, reconciler, series, ResultStore(data), environment, log)
+    publisher.close()
+    engine.dispose()
+
+
+def test_a_job_whose_workers_die_is_run_again_and_gives_one_whole_result(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """Neither the death of the pool's child nor of the whole group may lose a patient's job."""
+    job = desk.send(write_phantom(tmp_path / "ct", scan=LONG_SCAN))
+
+    with run_worker(desk.environment, desk.log) as first:
+        desk.wait_for(job, JobState.RUNNING, stage="segment")
+        os.killpg(first.pid, signal.SIGKILL)
+    with run_worker(desk.environment, desk.log):
+        done = desk.wait_for(job, JobState.DONE, JobState.FAILED)
+
+    assert (done.state, done.attempt, done.lost_attempts) == (JobState.DONE, 2, 1)
+    assert done.result_folder is not None
+    rtstruct = desk.results.find_file(done.result_folder, RTSTRUCT)
+    assert pydicom.dcmread(rtstruct).Modality == "RTSTRUCT"
+    attempts = [path.name for path in rtstruct.parent.parent.iterdir()]
+    assert attempts == [rtstruct.parent.name]
+
+
+def test_a_job_that_kills_its_worker_every_time_fails_and_the_worker_stays(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """The next patient's job is done by the same worker, whose main process never died."""
+    poison = desk.send(write_phantom(tmp_path / "ct", scan=LONG_SCAN))
+
+    with run_worker(desk.environment, desk.log) as worker:
+        for attempt in range(1, LOST_ATTEMPTS_LIMIT + 1):
+            wait_until(partial(_is_segmenting, desk, poison, attempt), f"attempt {attempt}")
+            for child in find_children(worker.pid):
+                os.kill(child, signal.SIGKILL)
+        failed = desk.wait_for(poison, JobState.FAILED, JobState.DONE)
+        healthy = desk.send(write_small_series(tmp_path / "small"))
+        done = desk.wait_for(healthy, JobState.DONE, JobState.FAILED)
+        has_survived = worker.poll() is None
+
+    assert failed.state is JobState.FAILED
+    assert failed.failure is not None
+    assert failed.failure.code == "worker-lost"
+    assert failed.result_folder is None
+    assert (done.state, has_survived) == (JobState.DONE, True)
+
+
+def test_a_series_that_cannot_be_read_fails_with_the_file_named(desk: Desk, tmp_path: Path) -> None:
+    """Pixels are read by the worker; the sender must learn what was wrong."""
+    files = write_small_series(tmp_path / "small")
+    broken = pydicom.dcmread(files[3])
+    broken.PixelData = broken.PixelData[:100]
+    broken.save_as(files[3])
+    job = desk.send(files)
+
+    with run_worker(desk.environment, desk.log):
+        failed = desk.wait_for(job, JobState.FAILED, JobState.DONE)
+
+    assert failed.failure is not None
+    assert failed.failure.code == "series-refused"
+    assert "slice-0004.dcm" in failed.failure.reason
+    assert failed.result_folder is None
+
+
+def test_a_running_job_can_be_cancelled(desk: Desk, tmp_path: Path) -> None:
+    """The worker sees it in the database, between two steps."""
+    job = desk.send(write_phantom(tmp_path / "ct", scan=LONG_SCAN))
+
+    with run_worker(desk.environment, desk.log):
+        desk.wait_for(job, JobState.RUNNING, stage="segment")
+        desk.jobs.cancel(job.id)
+        ended = desk.wait_for(job, JobState.CANCELLED, JobState.DONE)
+
+    assert ended.state is JobState.CANCELLED
+    assert ended.result_folder is None
+
+
+def _is_segmenting(desk: Desk, job: Job, attempt: int) -> bool:
+    desk.reconciler.reconcile()
+    now = desk.jobs.find(job.id)
+    return (now.state, now.attempt, now.stage) == (JobState.RUNNING, attempt, "segment")

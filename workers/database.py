@@ -1,0 +1,76 @@
+"""The connection to SQLite or PostgreSQL, brought to the newest schema."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_SECONDS = 30
+MIGRATION_LOCK = 0x0A21_0C4B  # any number that only Oarlock's migrations lock
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def open_engine(url: str) -> Engine:
+    """An engine whose commits are on disk when they return."""
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine for transactions that write: on SQLite they take the write lock first."""
+    return engine.execution_options(oarlock_writes=True)
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest revision; safe when several processes start at once."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with writing(engine).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK}
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def read_lease_clock(connection: Connection) -> tuple[str, float]:
+    """Name and seconds of a clock that nobody sets: the server's, or this machine's since boot.
+
+    A lease written under another name (before a reboot, say) is over.
+    """
+    if connection.dialect.name == "postgresql":
+        now = connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())"))
+        return "postgresql", float(now or 0.0)
+    return BOOT_ID.read_text().strip(), time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not begin transactions by itself: _begin_sqlite does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("oarlock_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def build_worker_name(process_id: int | None = None) -> str:
+    """Name of a worker process on this machine, as the lease of its job records it."""
+    return f"{os.uname().nodename}:{os.getpid() if process_id is None else process_id}"

@@ -1,0 +1,92 @@
+"""Jobs as rows and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, Select, select
+
+from workers.jobs import Failure, Job, JobState, NewJob, Priority, StructureRecord
+from workers.tables import jobs, results
+
+URGENT_HEAD_START = timedelta(minutes=30)
+"""An urgent job goes before normal ones at most this much older, so none waits for ever."""
+
+
+def select_jobs() -> Select[tuple[object, ...]]:
+    """Jobs with what their results say."""
+    return select(jobs, results.c.structures, results.c.folder.label("result_folder")).select_from(
+        jobs.outerjoin(results)
+    )
+
+
+def read_job(row: Row[tuple[object, ...]]) -> Job:
+    """The job of a row of `select_jobs`."""
+    values = row._mapping
+    code = values["failure_code"]
+    return Job(
+        **{name: values[name] for name in _PLAIN},
+        state=JobState(values["state"]),
+        priority=Priority(values["priority"]),
+        warnings=tuple(values["warnings"]),
+        structures=tuple(StructureRecord(**record) for record in values["structures"] or ()),
+        failure=Failure(code, values["failure_reason"]) if code else None,
+    )
+
+
+def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
+    """The first row of a new job."""
+    head_start = URGENT_HEAD_START if job.priority is Priority.URGENT else timedelta()
+    return {
+        **asdict(job),
+        "id": job_id,
+        "key": job.key,
+        "state": JobState.PENDING,
+        "turn_at": now - head_start,
+        "warnings": list(job.warnings),
+        "attempt": 0,
+        "fence": 0,
+        "lost_attempts": 0,
+        "cancel_requested": False,
+        "progress": 0.0,
+        "created_at": now,
+    }
+
+
+def merge_warnings(*groups: Iterable[str]) -> list[str]:
+    """All warnings in order, each once."""
+    return list(dict.fromkeys(warning for group in groups for warning in group))
+
+
+def build_failure_values(failure: Failure | None) -> Mapping[str, str | None]:
+    """Columns of a failure, or of none."""
+    return {
+        "failure_code": failure.code if failure else None,
+        "failure_reason": failure.reason if failure else None,
+    }
+
+
+_PLAIN = (
+    "id",
+    "key",
+    "series_digest",
+    "study_instance_uid",
+    "series_instance_uid",
+    "series_description",
+    "slice_count",
+    "model_name",
+    "model_checksum",
+    "parameters",
+    "attempt",
+    "fence",
+    "lost_attempts",
+    "cancel_requested",
+    "stage",
+    "progress",
+    "result_folder",
+    "created_at",
+    "started_at",
+    "finished_at",
+)

@@ -1,0 +1,171 @@
+"""The truth about jobs, in SQL: what senders and readers do with them.
+
+What a worker does with the job it runs is in `workers.lease_store`, over the same tables.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from contouring.errors import UnknownJobError, WrongJobStateError
+from workers.database import writing
+from workers.job_rows import build_failure_values, build_row, read_job, select_jobs
+from workers.jobs import (
+    CLAIMABLE,
+    RETRYABLE,
+    Job,
+    JobState,
+    NewJob,
+    Priority,
+    find_sources,
+)
+from workers.tables import jobs
+
+
+def read_clock() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs to list; None lets every value pass."""
+
+    state: JobState | None = None
+    model_name: str | None = None
+    priority: Priority | None = None
+    series_instance_uid: str | None = None
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """Some jobs, newest first; `has_more` says whether older ones follow."""
+
+    jobs: tuple[Job, ...]
+    has_more: bool
+
+
+class JobStore:
+    """Jobs of one database."""
+
+    def __init__(self, engine: Engine, now: Callable[[], datetime] = read_clock) -> None:
+        self._reading = engine
+        self._writing = writing(engine)
+        self._now = now
+
+    def add(self, new_jobs: Iterable[NewJob]) -> tuple[Job, ...]:
+        """Store jobs in one transaction; a job that is already known is returned as it stands."""
+        with self._writing.begin() as connection:
+            return tuple(self._add_one(connection, job) for job in new_jobs)
+
+    def find(self, job_id: str) -> Job:
+        """The job of this id."""
+        with self._reading.connect() as connection:
+            return _find(connection, job_id)
+
+    def list_page(self, wanted: JobFilter, limit: int, before: str | None = None) -> JobPage:
+        """Up to `limit` jobs, newest first, starting after the job with id `before`."""
+        query = select_jobs().where(*_build_conditions(wanted))
+        with self._reading.connect() as connection:
+            if before is not None:
+                last = _find(connection, before)
+                same_moment = and_(jobs.c.created_at == last.created_at, jobs.c.id < last.id)
+                query = query.where(or_(jobs.c.created_at < last.created_at, same_moment))
+            query = query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)
+            found = [read_job(row) for row in connection.execute(query)]
+        return JobPage(tuple(found[:limit]), len(found) > limit)
+
+    def count_by_state(self) -> dict[JobState, int]:
+        """Number of jobs in every state."""
+        query = select(jobs.c.state, func.count().label("total")).group_by(jobs.c.state)
+        with self._reading.connect() as connection:
+            found = {row.state: row.total for row in connection.execute(query)}
+        return {state: found.get(state.value, 0) for state in JobState}
+
+    def find_waiting(self) -> tuple[Job, ...]:
+        """Jobs that a worker may claim, next one first."""
+        query = select_jobs().where(jobs.c.state.in_(CLAIMABLE))
+        with self._reading.connect() as connection:
+            rows = connection.execute(query.order_by(jobs.c.turn_at, jobs.c.id))
+            return tuple(read_job(row) for row in rows)
+
+    def mark_queued(self, job_ids: Sequence[str]) -> None:
+        """Note that workers were told about these jobs; those past pending are left alone."""
+        told = and_(jobs.c.id.in_(job_ids), jobs.c.state.in_(find_sources(JobState.QUEUED)))
+        with self._writing.begin() as connection:
+            connection.execute(update(jobs).where(told).values(state=JobState.QUEUED))
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a waiting job now; ask the worker of a running one to stop."""
+        mine = jobs.c.id == job_id
+        waiting = update(jobs).where(mine, jobs.c.state.in_(CLAIMABLE))
+        running = update(jobs).where(mine, jobs.c.state == JobState.RUNNING)
+        with self._writing.begin() as connection:
+            cancelled = connection.execute(
+                waiting.values(state=JobState.CANCELLED, finished_at=self._now())
+            )
+            asked = connection.execute(running.values(cancel_requested=True))
+            job = _find(connection, job_id)
+            if cancelled.rowcount + asked.rowcount == 0:
+                raise WrongJobStateError(job_id, job.state, "only an unfinished job is cancelled")
+            return job
+
+    def retry(self, job_id: str) -> Job:
+        """Put a failed or cancelled job back in line, with no attempt held against it."""
+        again = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(RETRYABLE))
+        with self._writing.begin() as connection:
+            changed = connection.execute(
+                again.values(
+                    state=JobState.PENDING,
+                    turn_at=self._now(),
+                    lost_attempts=0,
+                    cancel_requested=False,
+                    stage=None,
+                    progress=0.0,
+                    started_at=None,
+                    finished_at=None,
+                    **build_failure_values(None),
+                )
+            )
+            job = _find(connection, job_id)
+            if changed.rowcount == 0:
+                raise WrongJobStateError(
+                    job_id, job.state, "only a failed or cancelled job is run again"
+                )
+            return job
+
+    def check(self) -> None:
+        """Raise SQLAlchemyError unless the database answers."""
+        with self._reading.connect() as connection:
+            connection.execute(text("SELECT 1 FROM jobs LIMIT 1"))
+
+    def _add_one(self, connection: Connection, job: NewJob) -> Job:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        row = build_row(str(uuid.uuid4()), job, self._now())
+        connection.execute(
+            dialect.insert(jobs).values(row).on_conflict_do_nothing(index_elements=["key"])
+        )
+        return read_job(connection.execute(select_jobs().where(jobs.c.key == job.key)).one())
+
+
+def _find(connection: Connection, job_id: str) -> Job:
+    row = connection.execute(select_jobs().where(jobs.c.id == job_id)).one_or_none()
+    if row is None:
+        raise UnknownJobError(job_id)
+    return read_job(row)
+
+
+def _build_conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    pairs = {
+        jobs.c.state: wanted.state,
+        jobs.c.model_name: wanted.model_name,
+        jobs.c.priority: wanted.priority,
+        jobs.c.series_instance_uid: wanted.series_instance_uid,
+    }
+    return [column == value for column, value in pairs.items() if value is not None]

@@ -1,0 +1,147 @@
+"""A job: one CT series, one model, its parameters; its states and what it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+OUTPUT_SCHEMA = 1
+"""Raised when the same input and model must give new files."""
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    PENDING = "pending"  # recorded, no worker told yet
+    QUEUED = "queued"  # a worker has been told
+    RUNNING = "running"  # a worker holds its lease
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Priority(StrEnum):
+    """Whether a job may go before older ones."""
+
+    NORMAL = "normal"
+    URGENT = "urgent"
+
+
+# RUNNING to PENDING: the worker was lost. FAILED and CANCELLED to PENDING: a person wants it again.
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.PENDING: frozenset({JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset(
+        {JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PENDING}
+    ),
+    JobState.DONE: frozenset(),
+    JobState.FAILED: frozenset({JobState.PENDING}),
+    JobState.CANCELLED: frozenset({JobState.PENDING}),
+}
+
+
+def find_sources(target: JobState) -> tuple[JobState, ...]:
+    """States from which `target` can be reached, in the enum's order."""
+    return tuple(state for state in JobState if target in TRANSITIONS[state])
+
+
+CLAIMABLE = find_sources(JobState.RUNNING)
+RETRYABLE = (JobState.FAILED, JobState.CANCELLED)
+TERMINAL = (JobState.DONE, *RETRYABLE)
+
+
+@dataclass(frozen=True)
+class StructureRecord:
+    """One structure of a finished job."""
+
+    name: str
+    found: bool
+    volume_cm3: float
+    slices: int
+    contours: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed: a stable code and a sentence."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What is known of a job before it is stored."""
+
+    series_digest: str
+    study_instance_uid: str
+    series_instance_uid: str
+    series_description: str
+    slice_count: int
+    model_name: str
+    model_checksum: str
+    parameters: Mapping[str, object]
+    priority: Priority
+    warnings: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Identity: the same series, model and parameters have the same key."""
+        return build_job_key(self.series_digest, self.model_checksum, self.parameters)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the store knows it at one moment."""
+
+    id: str
+    key: str
+    state: JobState
+    priority: Priority
+    series_digest: str
+    study_instance_uid: str
+    series_instance_uid: str
+    series_description: str
+    slice_count: int
+    model_name: str
+    model_checksum: str
+    parameters: Mapping[str, object]
+    attempt: int
+    fence: int
+    lost_attempts: int
+    cancel_requested: bool
+    stage: str | None
+    progress: float  # of `stage`, 0 to 1
+    warnings: tuple[str, ...]
+    structures: tuple[StructureRecord, ...]
+    failure: Failure | None
+    result_folder: str | None  # below the results; set once the job is done
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def build_series_digest(instances: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 (hex) of a series' (SOP instance UID, SHA-256 of the file) pairs, in any order."""
+    return _digest(sorted(instances))
+
+
+def build_job_key(series_digest: str, model_checksum: str, parameters: Mapping[str, object]) -> str:
+    """SHA-256 (hex) of all that decides a job's result."""
+    return _digest(
+        {
+            "series": series_digest,
+            "model": model_checksum,
+            "parameters": parameters,
+            "output": OUTPUT_SCHEMA,
+        }
+    )
+
+
+def _digest(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

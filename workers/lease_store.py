@@ -1,0 +1,226 @@
+"""The lease a worker holds on the job it runs: claimed, renewed, and given up exactly once.
+
+Each claim raises the job's fence, and so does each loss of a lease. Whatever a worker writes is
+conditional on the fence it claimed with, so that a worker which was given up changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from contouring.errors import JobCancelledError, LeaseLostError
+from workers.database import read_lease_clock, writing
+from workers.job_rows import build_failure_values, merge_warnings, read_job, select_jobs
+from workers.job_store import read_clock
+from workers.jobs import CLAIMABLE, Failure, Job, JobState, StructureRecord
+from workers.tables import jobs, results
+
+NO_LEASE: Mapping[str, None] = {"worker": None, "lease_clock": None, "lease_until": None}
+
+
+@dataclass(frozen=True)
+class NewResult:
+    """What a finished attempt leaves; `folder` is below the results."""
+
+    folder: str
+    rtstruct_sha256: str
+    structures: tuple[StructureRecord, ...]
+    warnings: tuple[str, ...]
+    stage_seconds: Mapping[str, float]
+
+
+class LeaseStore:
+    """Leases on the jobs of one database."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        lease_seconds: float,
+        lost_attempts_limit: int,
+        now: Callable[[], datetime] = read_clock,
+    ) -> None:
+        self._writing = writing(engine)
+        self._lease_seconds = lease_seconds
+        self._lost_attempts_limit = lost_attempts_limit
+        self._now = now
+
+    def claim(self, worker: str) -> Job | None:
+        """Take the job whose turn it is, or None; the attempt counts from here on."""
+        turn = select(jobs.c.id).where(jobs.c.state.in_(CLAIMABLE))
+        turn = turn.order_by(jobs.c.turn_at, jobs.c.id).limit(1).with_for_update(skip_locked=True)
+        with self._writing.begin() as connection:
+            clock, now = read_lease_clock(connection)
+            claim = update(jobs).where(
+                jobs.c.id == turn.scalar_subquery(), jobs.c.state.in_(CLAIMABLE)
+            )
+            claim = claim.values(
+                state=JobState.RUNNING,
+                attempt=jobs.c.attempt + 1,
+                fence=jobs.c.fence + 1,
+                worker=worker,
+                lease_clock=clock,
+                lease_until=now + self._lease_seconds,
+                stage=None,
+                progress=0.0,
+                started_at=self._now(),
+            )
+            job_id = connection.scalar(claim.returning(jobs.c.id))
+            if job_id is None:
+                return None
+            return read_job(connection.execute(select_jobs().where(jobs.c.id == job_id)).one())
+
+    def renew(self, job: Job) -> None:
+        """Prove that the worker lives; LeaseLostError or JobCancelledError tell it to stop."""
+        self._report(job, {})
+
+    def report(self, job: Job, stage: str, progress: float) -> None:
+        """Renew, and show how far the job is."""
+        self._report(job, {"stage": stage, "progress": progress})
+
+    def finish(self, job: Job, result: NewResult) -> None:
+        """Make the result visible and the job done, in one transaction, or raise as `renew`."""
+        with self._writing.begin() as connection:
+            self._close(
+                connection,
+                job,
+                and_(_held(job), jobs.c.cancel_requested.is_not(true())),
+                state=JobState.DONE,
+                warnings=merge_warnings(job.warnings, result.warnings),
+            )
+            connection.execute(
+                insert(results).values(
+                    job_id=job.id,
+                    fence=job.fence,
+                    folder=result.folder,
+                    rtstruct_sha256=result.rtstruct_sha256,
+                    structures=[asdict(structure) for structure in result.structures],
+                    stage_seconds=dict(result.stage_seconds),
+                    created_at=self._now(),
+                )
+            )
+
+    def fail(self, job: Job, failure: Failure) -> None:
+        """End the job with its reason."""
+        with self._writing.begin() as connection:
+            self._close(
+                connection,
+                job,
+                _held(job),
+                state=JobState.FAILED,
+                **build_failure_values(failure),
+            )
+
+    def confirm_cancel(self, job: Job) -> None:
+        """End a job whose worker has stopped because someone asked for it."""
+        with self._writing.begin() as connection:
+            self._close(connection, job, _held(job), state=JobState.CANCELLED)
+
+    def expire(self) -> int:
+        """Give up the workers whose leases are over; how many jobs that concerns."""
+        with self._writing.begin() as connection:
+            clock, now = read_lease_clock(connection)
+            over = or_(jobs.c.lease_clock != clock, jobs.c.lease_until < now)
+            return self._lose(connection, over)
+
+    def lose_worker(self, worker: str) -> int:
+        """Give up a worker that is known to be dead, before its leases are over."""
+        with self._writing.begin() as connection:
+            return self._lose(connection, jobs.c.worker == worker)
+
+    def release_worker(self, worker: str) -> int:
+        """Put back the jobs of a worker that was stopped on purpose; no attempt counts as lost."""
+        mine = and_(jobs.c.state == JobState.RUNNING, jobs.c.worker == worker)
+        with self._writing.begin() as connection:
+            return self._put_back(connection, mine, lost=0)
+
+    def _report(self, job: Job, values: Mapping[str, object]) -> None:
+        with self._writing.begin() as connection:
+            _, now = read_lease_clock(connection)
+            renewal = update(jobs).where(_held(job))
+            renewal = renewal.values(lease_until=now + self._lease_seconds, **values)
+            cancel_requested = connection.scalar(renewal.returning(jobs.c.cancel_requested))
+        _raise_unless_wanted(job, cancel_requested)
+
+    def _close(
+        self, connection: Connection, job: Job, held: ColumnElement[bool], **values: object
+    ) -> None:
+        closing = update(jobs).where(held)
+        closing = closing.values(finished_at=self._now(), **values, **NO_LEASE)
+        if connection.execute(closing).rowcount == 0:
+            asked = select(jobs.c.cancel_requested).where(_held(job))
+            _raise_unless_wanted(job, connection.scalar(asked))
+
+    def _lose(self, connection: Connection, lost: ColumnElement[bool]) -> int:
+        mine = and_(jobs.c.state == JobState.RUNNING, lost)
+        failure = Failure(
+            "worker-lost",
+            f"The worker was lost {self._lost_attempts_limit} times while it ran this job, which "
+            "may need more memory than it has: read the worker's log, then retry the job.",
+        )
+        exhausted = and_(
+            mine,
+            jobs.c.cancel_requested.is_not(true()),
+            jobs.c.lost_attempts + 1 >= self._lost_attempts_limit,
+        )
+        failing = update(jobs).where(exhausted)
+        failed = connection.execute(
+            failing.values(
+                state=JobState.FAILED,
+                fence=jobs.c.fence + 1,
+                lost_attempts=jobs.c.lost_attempts + 1,
+                finished_at=self._now(),
+                **build_failure_values(failure),
+                **NO_LEASE,
+            )
+        )
+        return failed.rowcount + self._put_back(connection, mine, lost=1)
+
+    def _put_back(self, connection: Connection, mine: ColumnElement[bool], lost: int) -> int:
+        cancelling = update(jobs).where(mine, jobs.c.cancel_requested.is_(true()))
+        cancelled = connection.execute(
+            cancelling.values(
+                state=JobState.CANCELLED,
+                fence=jobs.c.fence + 1,
+                finished_at=self._now(),
+                **NO_LEASE,
+            )
+        )
+        waiting = connection.execute(
+            update(jobs)
+            .where(mine)
+            .values(
+                state=JobState.PENDING,
+                fence=jobs.c.fence + 1,
+                lost_attempts=jobs.c.lost_attempts + lost,
+                stage=None,
+                progress=0.0,
+                started_at=None,
+                **NO_LEASE,
+            )
+        )
+        return cancelled.rowcount + waiting.rowcount
+
+
+def _held(job: Job) -> ColumnElement[bool]:
+    return and_(jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.state == JobState.RUNNING)
+
+
+def _raise_unless_wanted(job: Job, cancel_requested: bool | None) -> None:
+    if cancel_requested is None:
+        raise LeaseLostError(job.id)
+    if cancel_requested:
+        raise JobCancelledError(job.id)

@@ -1,0 +1,1 @@
+"""Alembic's environment and revisions; `workers.database.migrate` runs them at every start."""

@@ -1,0 +1,67 @@
+"""The queue: Celery set up as transport only, so that it may lose or double any message."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from workers.redis_urls import build_broker_url
+
+QUEUE = "oarlock"
+RUN_JOB = "oarlock.run_job"
+MESSAGE_VERSION = 1
+
+VISIBILITY_SECONDS = 3600  # more than twice the longest run; the reconciler brings work back sooner
+KILL_GRACE_SECONDS = 120  # from a job's own time limit to the end of its process
+SOFT_SHUTDOWN_SECONDS = 30
+
+
+def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
+    """The Celery application that publishers and workers share."""
+    app = Celery("oarlock", broker=build_broker_url(redis_url), set_as_current=False)
+    app.conf.update(
+        task_default_queue=QUEUE,
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_acks_on_failure_or_timeout=True,
+        task_time_limit=job_seconds_limit + KILL_GRACE_SECONDS,
+        task_soft_time_limit=job_seconds_limit,
+        task_publish_retry_policy={
+            "max_retries": 2,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 0.5,
+        },
+        visibility_timeout=VISIBILITY_SECONDS,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_SECONDS,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        worker_prefetch_multiplier=1,
+        worker_concurrency=1,
+        worker_pool="prefork",
+        worker_max_tasks_per_child=100,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        # The default of Celery 6 would kill a running job whenever Redis restarts.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_SECONDS,
+        worker_hijack_root_logger=False,
+        enable_utc=True,
+    )
+    return app
+
+
+def build_message(job_id: str) -> dict[str, object]:
+    """All that a message says: nothing about the patient, and the database knows the rest."""
+    return {"v": MESSAGE_VERSION, "job": job_id}

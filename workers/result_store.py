@@ -1,0 +1,49 @@
+"""Results below the data folder: `results/<job>/<fence>/` holds all files of one attempt."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.durable_files import publish_folder, sync, write_file
+
+RTSTRUCT = "rtstruct.dcm"
+PREVIEW = "preview.png"
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """Where an attempt's files are: a folder below the results."""
+
+    folder: str
+    rtstruct_sha256: str
+
+
+class ResultStore:
+    """Files of finished attempts; the database says which folder is a job's result."""
+
+    def __init__(self, data: Path) -> None:
+        self._results = data / "results"
+        self._results.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def keep(self, job_id: str, fence: int, rtstruct: bytes, preview_png: bytes) -> StoredResult:
+        """Store an attempt's files so that they survive a loss of power."""
+        attempts = self._results / job_id
+        attempts.mkdir(exist_ok=True, mode=0o700)
+        sync(self._results)
+        staged = Path(tempfile.mkdtemp(dir=attempts, prefix="staged-"))
+        write_file(staged / RTSTRUCT, rtstruct)
+        write_file(staged / PREVIEW, preview_png)
+        publish_folder(staged, attempts / str(fence))
+        return StoredResult(f"{job_id}/{fence}", hashlib.sha256(rtstruct).hexdigest())
+
+    def drop(self, stored: StoredResult) -> None:
+        """Remove the files of an attempt whose result nobody wants."""
+        shutil.rmtree(self._results / stored.folder, ignore_errors=True)
+
+    def find_file(self, folder: str, name: str) -> Path:
+        """Path of a result's file."""
+        return self._results / folder / name

@@ -1,0 +1,63 @@
+"""CT series below the data folder: staged, synced, renamed; the same series is kept once."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from workers.durable_files import publish_folder, sync_files
+
+STAGING_SECONDS = 3600.0
+"""Age at which a staged folder belongs to a process that died."""
+
+
+class SeriesStore:
+    """Folders `series/<digest>` with files `slice-0001.dcm` and so on, in the order given."""
+
+    def __init__(self, data: Path) -> None:
+        self._series = data / "series"
+        self._staging = data / "staging"
+        for folder in (self._series, self._staging):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @contextmanager
+    def stage(self) -> Iterator[Path]:
+        """An empty folder on the store's own file system, gone at the end of the block."""
+        folder = Path(tempfile.mkdtemp(dir=self._staging))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def keep(self, digest: str, files: Sequence[Path]) -> None:
+        """Move staged files into the store; on return they survive a loss of power."""
+        final = self._series / digest
+        if final.is_dir():
+            return
+        sync_files(files)
+        with self.stage() as staged:
+            for number, file in enumerate(files, start=1):
+                file.rename(staged / f"slice-{number:04d}.dcm")
+            publish_folder(staged, final)
+
+    def find_folder(self, digest: str) -> Path:
+        """Where the files of a kept series are."""
+        return self._series / digest
+
+    def sweep(self) -> None:
+        """Remove what dead processes left staged."""
+        oldest = time.time() - STAGING_SECONDS
+        for folder in self._staging.iterdir():
+            if _read_age_mark(folder) < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_age_mark(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()

@@ -1,0 +1,91 @@
+"""Settings, each read from an environment variable `OARLOCK_<NAME>`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1024 * 1024
+GIBIBYTE = 1024 * MEBIBYTE
+
+
+class MissingSettingError(RuntimeError):
+    """A setting without which a process cannot start."""
+
+
+class Settings(BaseSettings):
+    """Everything a site can set; the defaults run the whole server on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="OARLOCK_", env_ignore_empty=True, frozen=True)
+
+    data: Path = Field(Path("oarlock-data"), description="Folder of series, results and database.")
+    models: str = Field(
+        "", description=f"More folders of models, parted by {os.pathsep!r}, beside the released."
+    )
+    default_model: str = Field("hn-oar", description="Model of a job that names none.")
+    redis_url: str | None = Field(
+        None, description="Redis of the queue; unset: `oarlock serve` starts one of its own."
+    )
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the jobs; unset: SQLite in the data folder."
+    )
+    host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
+    port: int = Field(8042, ge=1, le=65535, description="Port the HTTP server listens on.")
+    threads: int | None = Field(
+        None, ge=1, description="Inference threads of a worker; unset: one per core."
+    )
+
+    lease_seconds: float = Field(
+        30.0, gt=0, description="Time after its last heartbeat at which a job's worker is given up."
+    )
+    heartbeat_seconds: float = Field(
+        5.0, gt=0, description="Pause between two heartbeats of a running job."
+    )
+    reconcile_seconds: float = Field(
+        10.0, gt=0, description="Pause between two comparisons of database and queue."
+    )
+    lost_attempts_limit: int = Field(
+        3, ge=1, description="Attempts a job may lose with its worker before it fails."
+    )
+    job_seconds_limit: int = Field(
+        1380, ge=1, description="Longest run of one attempt; the job fails after it."
+    )
+    stop_seconds: float = Field(
+        30.0, ge=0, description="Time a stopping server gives its worker to finish a job."
+    )
+
+    upload_bytes: int = Field(4 * GIBIBYTE, ge=1, description="Largest request body.")
+    upload_files: int = Field(5000, ge=1, description="Most files of one request.")
+    zip_entries: int = Field(20_000, ge=1, description="Most entries of a zip.")
+    zip_inflated_bytes: int = Field(8 * GIBIBYTE, ge=1, description="Most bytes a zip may unpack.")
+    zip_ratio: float = Field(
+        100.0, gt=1, description="Most bytes unpacked per byte of a zip, above `zip_ratio_bytes`."
+    )
+    zip_ratio_bytes: int = Field(
+        256 * MEBIBYTE, ge=0, description="Unpacked size up to which any ratio is allowed."
+    )
+
+    @property
+    def model_folders(self) -> tuple[Path, ...]:
+        """The extra folders that hold models."""
+        return tuple(Path(folder) for folder in self.models.split(os.pathsep) if folder)
+
+    def require_redis_url(self) -> str:
+        """URL of the queue, where there must be one."""
+        if self.redis_url is None:
+            raise MissingSettingError(
+                "OARLOCK_REDIS_URL is not set: set it to the Redis that the server uses, or run "
+                "`oarlock serve`, which starts one of its own."
+            )
+        return self.redis_url
+
+    @property
+    def sql_url(self) -> str:
+        """URL of the jobs' database; `postgresql://` means the psycopg driver."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data.resolve() / 'oarlock.sqlite'}"
+        scheme, _, rest = self.database_url.partition("://")
+        return f"postgresql+psycopg://{rest}" if scheme == "postgresql" else self.database_url

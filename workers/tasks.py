@@ -1,0 +1,97 @@
+"""The task that workers run, and the one place where every error becomes a job's state."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from functools import cache
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from sqlalchemy.exc import SQLAlchemyError
+
+from contouring.errors import JobCancelledError, LeaseLostError, OarlockError
+from workers.attempt import Workplace, run_attempt
+from workers.database import build_worker_name, open_engine
+from workers.jobs import Failure, Job
+from workers.lease_store import LeaseStore
+from workers.predictors import Predictors
+from workers.queue import MESSAGE_VERSION, RUN_JOB, build_queue
+from workers.result_store import ResultStore
+from workers.series_store import SeriesStore
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+settings = Settings()
+app = build_queue(settings.redis_url or "", settings.job_seconds_limit)
+
+
+@app.task(name=RUN_JOB)  # type: ignore[untyped-decorator]  # Celery has no types
+def run_job(message: Mapping[str, object]) -> None:
+    """Run the job whose turn it is; the message only says that there is one."""
+    if message.get("v") != MESSAGE_VERSION:
+        log.error("a message of version %s was dropped; its job waits", message.get("v"))
+        return
+    place = open_workplace()
+    worker = build_worker_name(os.getppid())
+    try:
+        # This process is its worker's only child: what the worker still holds, a dead one held.
+        place.leases.lose_worker(worker)
+        job = place.leases.claim(worker)
+        if job is not None:
+            run_claimed(job, place)
+    except LeaseLostError as error:
+        log.warning("%s Nothing of it was kept.", error)
+    except SQLAlchemyError:
+        log.exception("the database failed; the lease of a job that was running will expire")
+
+
+def run_claimed(job: Job, place: Workplace) -> None:
+    """Bring a claimed job to an end: done, failed or cancelled, whatever happens."""
+    log.info("job %s: attempt %d with %s", job.id, job.attempt, job.model_name)
+    try:
+        run_attempt(job, place)
+        log.info("job %s: done", job.id)
+    except JobCancelledError:
+        place.leases.confirm_cancel(job)
+        log.info("job %s: cancelled", job.id)
+    except (LeaseLostError, SQLAlchemyError):
+        raise  # this process may not, or cannot, write the job's state
+    except Exception as error:
+        log.exception("job %s: failed", job.id)
+        place.leases.fail(job, build_failure(error))
+
+
+def build_failure(error: Exception) -> Failure:
+    """The reason a job shows for an error."""
+    if isinstance(error, OarlockError):
+        return Failure(error.code, str(error))
+    if isinstance(error, MemoryError):
+        return Failure(
+            "out-of-memory",
+            "The worker ran out of memory: give it more, or send a smaller series, then retry.",
+        )
+    if isinstance(error, SoftTimeLimitExceeded):
+        return Failure(
+            "time-limit",
+            f"The job took longer than {settings.job_seconds_limit} s: raise "
+            "OARLOCK_JOB_SECONDS_LIMIT or use a faster machine, then retry.",
+        )
+    return Failure(
+        "unexpected-error",
+        f"An unexpected error stopped the job ({type(error).__name__}): read the worker's log.",
+    )
+
+
+@cache
+def open_workplace() -> Workplace:
+    """Stores and models of this process; opened after the fork, since neither survives one."""
+    engine = open_engine(settings.sql_url)
+    return Workplace(
+        leases=LeaseStore(engine, settings.lease_seconds, settings.lost_attempts_limit),
+        series=SeriesStore(settings.data),
+        results=ResultStore(settings.data),
+        predictors=Predictors(settings.model_folders, settings.threads),
+        heartbeat_seconds=settings.heartbeat_seconds,
+    )
