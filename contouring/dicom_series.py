@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID, CTImageStorage
 
 from contouring.errors import (
@@ -25,6 +25,31 @@ from contouring.errors import (
 )
 from contouring.grid import Grid
 from contouring.series_gate import Header, check_series
+
+DAMAGED = "a damaged DICOM file"
+NOT_DICOM = "not a DICOM file"
+# What a structure set copies from its CT.
+PATIENT_AND_STUDY = (
+    "SpecificCharacterSet",
+    "TimezoneOffsetFromUTC",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+)
 
 
 @dataclass(frozen=True)
@@ -91,8 +116,8 @@ def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) 
     for file in sorted(files):
         name = (names or {}).get(file, file.name)
         header = _read_header(file)
-        unfit = "not a DICOM file" if header is None else _why_not_a_slice(header)
-        if header is None or unfit:
+        unfit = header if isinstance(header, str) else _why_not_a_slice(header)
+        if isinstance(header, str) or unfit:
             ignored.append(f"{name}: {unfit}")
         else:
             uid = str(header.get("SeriesInstanceUID", ""))
@@ -100,10 +125,12 @@ def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) 
     if not slices:
         _raise_without_slices(ignored)
     _check_one_patient([header for group in slices.values() for header in group])
+    # Which series a damaged file belonged to is unknown: each is told.
+    damaged = tuple(f"{line}, left out." for line in ignored if line.endswith(DAMAGED))
     series, refused = [], []
     for uid, group in slices.items():
         try:
-            series.append(_series(group))
+            series.append(_series(group, damaged))
         except SeriesRefusedError as error:
             refused.append(RefusedSeries(uid, error.fault, error.reason, len(group)))
     return SeriesSearch(tuple(series), tuple(refused), tuple(ignored))
@@ -125,27 +152,37 @@ def read_series(folder: Path) -> CTSeries:
     )
 
 
-def _read_header(file: Path) -> Dataset | None:
+def _read_header(file: Path) -> Dataset | str:
+    """The dataset without pixels, or what the file is instead."""
     try:
         return pydicom.dcmread(file, stop_before_pixels=True)
-    except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
-        return None
+    except InvalidDicomError:
+        return NOT_DICOM
+    except (EOFError, ValueError, NotImplementedError, BytesLengthException):
+        return DAMAGED if file.stat().st_size else NOT_DICOM
 
 
 def _why_not_a_slice(header: Dataset) -> str:
     """Empty for an axial CT slice; otherwise what the file is instead."""
-    sop_class = UID(str(header.get("SOPClassUID", "")))
+    try:
+        sop_class = UID(str(header.get("SOPClassUID", "")))
+        modality = str(header.get("Modality", "CT"))
+        image_type = str(header.get("ImageType", "")).upper()
+        for keyword in ("SeriesInstanceUID", "PatientID", "PatientName"):
+            str(header.get(keyword))
+    except (ValueError, NotImplementedError, BytesLengthException):  # pydicom decodes on access
+        return DAMAGED
     if sop_class != CTImageStorage:
         return f"not a CT image ({sop_class.name or 'no SOP class'})"
-    if str(header.get("Modality", "CT")) != "CT":
-        return f"not a CT image (modality {header.Modality})"
-    if "LOCALIZER" in [str(value).upper() for value in header.get("ImageType") or []]:
+    if modality != "CT":
+        return f"not a CT image (modality {modality})"
+    if "LOCALIZER" in image_type:
         return "a scout (localizer) image"
     return ""
 
 
 def _raise_without_slices(ignored: list[str]) -> None:
-    if all(line.endswith("not a DICOM file") for line in ignored):
+    if all(line.endswith(NOT_DICOM) for line in ignored):
         raise NotDicomError(ignored[0].rsplit(":", 1)[0])
     raise NoCTSeriesError("; ".join(ignored[:3]) + ("; ..." if len(ignored) > 3 else ""))
 
@@ -157,9 +194,17 @@ def _check_one_patient(headers: list[Header]) -> None:
             raise MixedPatientsError(first.name, header.name)
 
 
-def _series(headers: list[Header]) -> CTSeries:
+def _series(headers: list[Header], damaged: tuple[str, ...]) -> CTSeries:
     checked = check_series(headers)
     first = checked.headers[0].dataset
+    try:
+        for keyword in (*PATIENT_AND_STUDY, "SeriesDescription"):
+            str(first.get(keyword))
+    except (ValueError, NotImplementedError, BytesLengthException) as error:
+        name = checked.headers[0].name
+        raise SeriesRefusedError(
+            "damaged-header", f"The header of {name} cannot be read: {error}"
+        ) from error
     return CTSeries(
         study_instance_uid=str(first.StudyInstanceUID),
         series_instance_uid=str(first.SeriesInstanceUID),
@@ -170,6 +215,6 @@ def _series(headers: list[Header]) -> CTSeries:
             for h in checked.headers
         ),
         grid=checked.grid,
-        warnings=checked.warnings,
+        warnings=checked.warnings + damaged,
         header=first,
     )

@@ -7,6 +7,7 @@ from the series and the model and times are passed in, so the same input gives t
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +19,9 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, ImplicitVRLittleEndian, RTStructureSetStorage
 
 from contouring.contours import Contour, StructureContours
-from contouring.dicom_series import CTSeries
+from contouring.dicom_series import PATIENT_AND_STUDY, CTSeries
 from contouring.errors import StructureSetError
-from contouring.structures import NAME_LIMIT, CodedConcept, Structure
+from contouring.structures import NAME_LIMIT, NAME_PATTERN, CodedConcept, Structure
 
 MANUFACTURER = "Oarlock"
 NOT_REVIEWED = "AI, not reviewed"
@@ -28,27 +29,6 @@ NOT_REVIEWED = "AI, not reviewed"
 DETACHED_STUDY = UID("1.2.840.10008.3.1.2.3.1")
 IMPLEMENTATION_UID = UID("2.25.181373287420617404270431105128330417013")
 DECIMALS = 3  # micrometres; at most 16 bytes a value (PS3.5 6.2, DS)
-COPIED = (
-    "SpecificCharacterSet",
-    "TimezoneOffsetFromUTC",
-    "PatientName",
-    "PatientID",
-    "IssuerOfPatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "StudyInstanceUID",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "StudyDescription",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "FrameOfReferenceUID",
-    "PositionReferenceIndicator",
-)
 REQUIRED_EVEN_IF_EMPTY = (  # type 2 of the modules Patient, General Study, Frame of Reference
     "PatientName",
     "PatientID",
@@ -98,6 +78,9 @@ def write_structure_set(
     """
     _check_names([contours.structure for contours in drawn])
     dataset = _envelope(series, origin, stamp)
+    if not all(_words(contours.structure).isascii() for contours in drawn):
+        # The CT's own character set may lack these letters; Unicode has the patient's name too.
+        dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.ReferencedFrameOfReferenceSequence = DicomSequence([_reference_chain(series)])
     dataset.StructureSetROISequence = DicomSequence()
     dataset.ROIContourSequence = DicomSequence()
@@ -115,12 +98,19 @@ def _check_names(structures: list[Structure]) -> None:
         raise StructureSetError("No structure was found: there is nothing to write.")
     names = [structure.name for structure in structures]
     for name in names:
-        if not name or len(name) > NAME_LIMIT or not name.isascii() or " " in name:
+        if re.fullmatch(NAME_PATTERN, name) is None:
             raise StructureSetError(
-                f"{name!r} is no ROI name: 1 to {NAME_LIMIT} ASCII characters without spaces."
+                f"{name!r} is no ROI name: 1 to {NAME_LIMIT} ASCII characters without space or "
+                "backslash."
             )
     if len({name.casefold() for name in names}) < len(names):
         raise StructureSetError(f"ROI names repeat but for case: {', '.join(sorted(names))}.")
+
+
+def _words(structure: Structure) -> str:
+    """All free text of a card that is written into the file."""
+    codes = [code.meaning for code in (structure.code, structure.laterality) if code is not None]
+    return " ".join([structure.description, *codes])
 
 
 def _derived_uid(series: CTSeries, origin: Origin, stamp: Stamp, role: str) -> UID:
@@ -133,13 +123,14 @@ def _derived_uid(series: CTSeries, origin: Origin, stamp: Stamp, role: str) -> U
 
 def _envelope(series: CTSeries, origin: Origin, stamp: Stamp) -> Dataset:
     dataset = Dataset()
-    for keyword in COPIED:
+    for keyword in PATIENT_AND_STUDY:
         if keyword in series.header:
             dataset[keyword] = series.header[keyword]
     for keyword in REQUIRED_EVEN_IF_EMPTY:
         if keyword not in dataset:
             setattr(dataset, keyword, "")
-    date, time = stamp.made_at.strftime("%Y%m%d"), stamp.made_at.strftime("%H%M%S")
+    made_at = _on_clock_of(series, stamp.made_at)
+    date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S")
     dataset.SOPClassUID = RTStructureSetStorage
     dataset.SOPInstanceUID = _derived_uid(series, origin, stamp, "instance")
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = date, time
@@ -161,6 +152,15 @@ def _envelope(series: CTSeries, origin: Origin, stamp: Stamp) -> Dataset:
     dataset.StructureSetDate, dataset.StructureSetTime = date, time
     dataset.ApprovalStatus = "UNAPPROVED"
     return dataset
+
+
+def _on_clock_of(series: CTSeries, made_at: datetime) -> datetime:
+    """The time as the CT's TimezoneOffsetFromUTC, which is copied, has it; else as it is."""
+    try:
+        zone = datetime.strptime(str(series.header.get("TimezoneOffsetFromUTC", "")), "%z").tzinfo
+    except ValueError:
+        return made_at
+    return made_at.astimezone(zone)
 
 
 def _reference_chain(series: CTSeries) -> Dataset:
@@ -211,9 +211,9 @@ def _roi_contour(number: int, contours: StructureContours, series: CTSeries) -> 
     item = Dataset()
     item.ReferencedROINumber = number
     item.ROIDisplayColor = list(contours.structure.colour_rgb)
-    item.ContourSequence = DicomSequence(
-        [_contour(index, c, series) for index, c in enumerate(contours.contours, start=1)]
-    )
+    items = [_contour(index, c, series) for index, c in enumerate(contours.contours, start=1)]
+    if items:  # a sequence of no item is an error in many readers
+        item.ContourSequence = DicomSequence(items)
     return item
 
 

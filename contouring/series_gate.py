@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 
 from contouring.errors import SeriesRefusedError
 from contouring.grid import Grid
@@ -48,17 +49,33 @@ class Header:
     @property
     def position_mm(self) -> NDArray[np.float64]:
         """ImagePositionPatient, (3,)."""
-        return np.array(self.dataset.ImagePositionPatient, np.float64)
+        return self._numbers("ImagePositionPatient", 3)
 
     @property
     def pixel_spacing_mm(self) -> tuple[float, float]:
         """Between rows, between columns."""
-        return float(self.dataset.PixelSpacing[0]), float(self.dataset.PixelSpacing[1])
+        between_rows, between_columns = self._numbers("PixelSpacing", 2)
+        return float(between_rows), float(between_columns)
 
     @property
     def orientation(self) -> NDArray[np.float64]:
         """ImageOrientationPatient, (2, 3): row direction, column direction."""
-        return np.array(self.dataset.ImageOrientationPatient, np.float64).reshape(2, 3)
+        return self._numbers("ImageOrientationPatient", 6).reshape(2, 3)
+
+    def _numbers(self, keyword: str, count: int) -> NDArray[np.float64]:
+        """So many finite values, or `SeriesRefusedError`."""
+        value = self.dataset.get(keyword)
+        try:
+            numbers = np.array(value, np.float64).reshape(-1)
+        except (ValueError, TypeError):
+            numbers = np.empty(0)
+        if len(numbers) != count or not np.isfinite(numbers).all():
+            raise SeriesRefusedError(
+                f"unreadable-{keyword}",
+                f"{self.name} has the {keyword} {value!s}, not {count} numbers: its place in the "
+                "patient is unknown.",
+            )
+        return numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +90,12 @@ class CheckedSeries:
 def check_series(headers: list[Header]) -> CheckedSeries:
     """The series in order, or `SeriesRefusedError` with the first fault found."""
     for header in headers:
-        _check_attributes(header)
+        try:
+            _check_attributes(header)
+        except (ValueError, NotImplementedError, BytesLengthException) as error:
+            raise SeriesRefusedError(
+                "damaged-header", f"The header of {header.name} cannot be read: {error}"
+            ) from error
     headers, warnings = _without_repeats(headers)
     if len(headers) < LEAST_SLICES:
         raise SeriesRefusedError(
@@ -105,6 +127,7 @@ def _check_attributes(header: Header) -> None:
             f"{header.name} has an ImageOrientationPatient that is not orthonormal: "
             f"{list(dataset.ImageOrientationPatient)}.",
         )
+    _ = header.position_mm  # raises if it is not three numbers
     if min(header.pixel_spacing_mm) <= 0:
         raise SeriesRefusedError("pixel-spacing", f"{header.name} has a PixelSpacing of zero.")
 

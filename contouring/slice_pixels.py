@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 
 from contouring.errors import SeriesRefusedError
 from contouring.recipe import AIR_HU
 
+# What pydicom and its decoders raise over damaged or unknown pixels.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    NotImplementedError,
+    KeyError,
+    IndexError,
+    EOFError,
+    struct.error,
+    BytesLengthException,
+)
 HU_LIMITS = (AIR_HU, 32767)  # below air: the circle that scanners fill around their field of view
 
 
@@ -23,7 +38,10 @@ def read_hu(path: Path) -> NDArray[np.int16]:
     dataset = pydicom.dcmread(path)
     try:
         stored = dataset.pixel_array
-    except (ValueError, AttributeError, RuntimeError, NotImplementedError, KeyError) as error:
+        slope = float(dataset.get("RescaleSlope") or 1)
+        intercept = float(dataset.get("RescaleIntercept") or 0)
+        is_padding = _is_padding(dataset, stored)
+    except UNREADABLE as error:
         raise SeriesRefusedError(
             "unreadable-pixels", f"The pixels of {path.name} cannot be decoded: {error}"
         ) from error
@@ -31,10 +49,8 @@ def read_hu(path: Path) -> NDArray[np.int16]:
         raise SeriesRefusedError(
             "not-one-plane", f"{path.name} holds pixels of shape {stored.shape}, not one plane."
         )
-    slope = float(dataset.get("RescaleSlope") or 1)
-    intercept = float(dataset.get("RescaleIntercept") or 0)
     hu = np.clip(np.round(stored * slope + intercept), *HU_LIMITS).astype(np.int16)
-    hu[_is_padding(dataset, stored)] = AIR_HU
+    hu[is_padding] = AIR_HU
     return np.asarray(hu)
 
 

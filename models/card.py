@@ -6,18 +6,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contouring.structures import NAME_LIMIT
+from contouring.structures import NAME_PATTERN
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
-RoiName = Annotated[str, Field(pattern=rf"^[!-~]{{1,{NAME_LIMIT}}}$")]
+RoiName = Annotated[str, Field(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Millimetres = Annotated[float, Field(gt=0, le=50)]
+Margin = Annotated[float, Field(ge=0, le=500)]  # mm
 Voxels = Annotated[int, Field(ge=1, le=1024)]
 ColourPart = Annotated[int, Field(ge=0, le=255)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class IntensityCard(_Strict):
@@ -74,7 +75,7 @@ class StageCard(_Strict):
 class LocalizerCard(StageCard):
     """The coarse network: two channels; channel 1 against channel 0 marks the region."""
 
-    margin_mm: tuple[float, float, float]
+    margin_mm: tuple[Margin, Margin, Margin]
     minimum_component_cm3: Annotated[float, Field(ge=0)] = 0.0
 
 

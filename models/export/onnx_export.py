@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -22,21 +23,21 @@ def export_network(network: nn.Module, example: Tensor) -> onnx.ModelProto:
     `example`: (1, 1, z, y, x). Input "image", output "logits". ONNX Runtime turns the weights back
     into float32 when it loads the graph.
     """
-    buffer = BytesIO()
     axes = {2: "z", 3: "y", 4: "x"}
-    with warnings.catch_warnings():
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the older exporter folds batch norms
+        path = Path(folder) / "network.onnx"
         torch.onnx.export(
             network.eval(),
             (example,),
-            buffer,
+            path,
             input_names=["image"],
             output_names=["logits"],
             dynamic_axes={"image": axes, "logits": axes},
             opset_version=OPERATOR_SET,
             dynamo=False,
         )
-    model = _with_halved_weights(onnx.load_from_string(buffer.getvalue()))
+        model = _with_halved_weights(onnx.load(path))
     onnx.checker.check_model(model, full_check=True)
     return model
 

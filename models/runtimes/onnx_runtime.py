@@ -35,14 +35,16 @@ class OnnxPredictor:
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
+            # From bytes: weights in another file, which no checksum covers, cannot be loaded.
             self._session = onnxruntime.InferenceSession(
-                folder / stage.artifact, options, providers=["CPUExecutionProvider"]
+                (folder / stage.artifact).read_bytes(), options, providers=["CPUExecutionProvider"]
             )
         except FAILURES as error:
             raise InvalidBundleError(
                 folder, f"{stage.artifact} cannot be loaded: {error}"
             ) from error
         self._input, self._output = stage.input.name, stage.output.name
+        self._channels = channels
         self._check(folder, stage, channels)
 
     def predict(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -53,6 +55,11 @@ class OnnxPredictor:
             raise InferenceError(
                 f"ONNX Runtime failed on a window of {window.shape}: {error}"
             ) from error
+        if logits.shape[:2] != (1, self._channels):  # a graph need not state its channels
+            raise InferenceError(
+                f"The network answered with {logits.shape[:2]} batches and channels, not "
+                f"(1, {self._channels}): its bundle's card and artifact do not belong together."
+            )
         return np.asarray(logits[0], np.float32)
 
     def _check(self, folder: Path, stage: StageCard, channels: int) -> None:
@@ -78,3 +85,8 @@ class OnnxPredictor:
                     f"{stage.artifact}: tensor {name!r} is {tensor.type} {tensor.shape}; "
                     f"the card asks for tensor(float) {list(shape)}.",
                 )
+        others = [t.name for t in self._session.get_inputs() if t.name != self._input]
+        if others:
+            raise InvalidBundleError(
+                folder, f"{stage.artifact} wants inputs besides {self._input!r}: {others}."
+            )

@@ -1,0 +1,236 @@
+"""The straight line from files to RTSTRUCT, held against the phantom's true contours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from contouring.dicom_series import read_series
+from contouring.errors import JobCancelledError, SeriesRefusedError, StructureSetError
+from contouring.phantom import HEAD_AND_NECK
+from contouring.phantom_scan import Scan
+from contouring.phantom_series import SeriesHeader, write_phantom
+from contouring.phantom_shapes import rotation
+from contouring.pipeline import STAGES, Contouring, contour_series
+from contouring.recipe import Cascade, Localizer, RoiRule, Segmenter
+from contouring.rtstruct import Stamp
+from contouring.structures import Structure
+from models.bundles import RELEASED, read_bundle
+from models.cascades import open_cascade
+from tests.contouring.ct_files import edit, write_tiny_series
+from tests.contouring.predictors import native, thresholds
+from tests.phantoms import (
+    FloatArray,
+    deviation,
+    drawn_contours,
+    write_small_series,
+)
+
+STAMP = Stamp(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC), "0.1.0")
+# Just around all structures; slices 2, 2.5 and 3.5 mm apart in turn.
+UNEVEN_OFFSETS = tuple((np.cumsum(np.tile([2.0, 2.5, 3.5], 29)) - 116.0).tolist())
+CLOSE_SCAN = Scan(
+    rows=170,
+    columns=172,
+    row_spacing_mm=0.9766,
+    column_spacing_mm=0.97,
+    slice_offsets_mm=tuple((np.arange(78) * 3.0 - 116.0).tolist()),
+    centre_mm=(1.0, 8.0, -3.0),
+)
+SCANS = {
+    "HFP": replace(CLOSE_SCAN, position="HFP"),
+    "FFS uneven": replace(CLOSE_SCAN, position="FFS", slice_offsets_mm=UNEVEN_OFFSETS),
+    "HFDL": replace(CLOSE_SCAN, position="HFDL"),
+    "FFDR oblique": replace(
+        CLOSE_SCAN, position="FFDR", obliqueness=rotation((1.0, -2.0, 0.5), 8.0)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A scan of the whole phantom, contoured."""
+
+    scan: Scan
+    result: Contouring
+    drawn: Mapping[str, Mapping[int, list[FloatArray]]]
+
+
+@pytest.fixture(scope="module")
+def commissioning() -> Cascade:
+    """The bundle whose fields on the phantom are known in closed form."""
+    return open_cascade(read_bundle(RELEASED / "commissioning"), threads=2)
+
+
+@pytest.fixture(scope="module", params=SCANS)
+def run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, commissioning: Cascade
+) -> Run:
+    """One run for each scan, on shuffled files."""
+    folder = tmp_path_factory.mktemp("phantom")
+    scan = SCANS[request.param]
+    files = write_phantom(folder, scan=scan, header=SeriesHeader(shuffle_files=True))
+    result = contour_series(read_series(folder), commissioning, STAMP)
+    return Run(scan, result, drawn_contours(pydicom.dcmread(BytesIO(result.rtstruct)), files))
+
+
+@pytest.mark.parametrize("structure", HEAD_AND_NECK.structures, ids=lambda s: s.name)
+def test_every_contour_is_where_the_truth_is(run: Run, structure: object) -> None:
+    """The promise of sub-voxel contours, in the patient's millimetres, in any position."""
+    found = next(s for s in HEAD_AND_NECK.structures if s is structure)
+
+    off = deviation(found.shape, run.scan, run.drawn[found.name])
+
+    assert off.mean_mm <= 0.05
+    assert off.largest_off_poles_mm <= 0.5
+    assert abs(off.volume_error) <= (0.08 if found.name == "Nodule5" else 0.01)
+    assert off.extra_slices == ()
+    assert len(off.missed_slices) <= 2 * found.components  # specks at the poles
+
+
+def test_the_report_counts_what_the_file_holds(run: Run) -> None:
+    """People read the table before they open the file."""
+    for report in run.result.structures:
+        slices = run.drawn[report.name]
+        assert report.found
+        assert report.slices == len(slices)
+        assert report.contours == sum(len(contours) for contours in slices.values())
+
+
+def test_only_uneven_slices_are_worth_a_warning(run: Run) -> None:
+    """A warning that always comes is read by nobody."""
+    is_uneven = len(set(np.diff(run.scan.slice_offsets_mm))) > 1
+
+    assert [warning[:10] for warning in run.result.warnings] == ["Slices are"] * is_uneven
+
+
+def test_every_structure_is_in_the_picture_and_the_file(run: Run) -> None:
+    """Eleven of eleven."""
+    picture = Image.open(BytesIO(run.result.preview_png))
+
+    assert picture.width > 500
+    assert list(run.drawn) == [structure.name for structure in HEAD_AND_NECK.structures]
+
+
+def test_the_same_series_gives_the_same_bytes(tmp_path: Path, commissioning: Cascade) -> None:
+    """From files in another folder and order, with another number of threads."""
+    write_small_series(tmp_path / "a")
+    for number, file in enumerate(sorted((tmp_path / "a").iterdir())):
+        (tmp_path / "b").mkdir(exist_ok=True)
+        (tmp_path / "b" / f"{99 - number}").write_bytes(file.read_bytes())
+    single = open_cascade(read_bundle(RELEASED / "commissioning"), threads=1)
+
+    first = contour_series(read_series(tmp_path / "a"), commissioning, STAMP)
+    again = contour_series(read_series(tmp_path / "b"), single, STAMP)
+
+    assert again.rtstruct == first.rtstruct
+    assert again.preview_png == first.preview_png
+
+
+def test_progress_runs_through_the_stages_in_order(tmp_path: Path, commissioning: Cascade) -> None:
+    """A bar for each stage, from 0 to 1."""
+    write_small_series(tmp_path)
+    heard: list[tuple[str, float]] = []
+
+    result = contour_series(
+        read_series(tmp_path), commissioning, STAMP, lambda *step: heard.append(step)
+    )
+
+    assert tuple(dict.fromkeys(stage for stage, _ in heard)) == STAGES
+    for stage in STAGES:
+        fractions = [fraction for name, fraction in heard if name == stage]
+        assert fractions == sorted(fractions)
+        assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    assert tuple(result.stage_seconds) == STAGES
+    assert heard == sorted(heard, key=lambda step: STAGES.index(step[0]))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_cancelled_job_stops_in_any_stage(
+    tmp_path: Path, commissioning: Cascade, stage: str
+) -> None:
+    """And goes no further."""
+    write_small_series(tmp_path)
+    heard: list[str] = []
+
+    def cancel(name: str, fraction: float) -> None:
+        heard.append(name)
+        if name == stage:
+            raise JobCancelledError("7")
+
+    with pytest.raises(JobCancelledError):
+        contour_series(read_series(tmp_path), commissioning, STAMP, cancel)
+
+    assert heard[-1] == stage
+    assert heard.count(stage) == 1
+
+
+def bone(localizer_hu: float | None, *levels_hu: float) -> Cascade:
+    """A model of one structure per threshold, on tiny scans."""
+    localizer = None
+    if localizer_hu is not None:
+        rule = RoiRule((5.0, 5.0, 5.0), 0.0)
+        localizer = Localizer(native((8, 16, 16)), rule, thresholds(localizer_hu))
+    structures = tuple(
+        Structure(label, f"Above{level:.0f}", (255, 0, 0))
+        for label, level in enumerate(levels_hu, start=1)
+    )
+    segmenter = Segmenter(native((4, 16, 16)), thresholds(*levels_hu))
+    return Cascade("bone", "1.0.0", "0" * 64, "numpy", localizer, segmenter, structures)
+
+
+@pytest.mark.parametrize("cascade", [bone(9000.0, 700.0), bone(None, 9000.0)])
+def test_a_scan_that_shows_none_of_the_structures_fails_with_advice(
+    tmp_path: Path, cascade: Cascade
+) -> None:
+    """The head model on an abdomen: no structure set at all is better than an empty one."""
+    write_tiny_series(tmp_path)
+
+    with pytest.raises(StructureSetError, match="found none of its structures"):
+        contour_series(read_series(tmp_path), cascade, STAMP)
+
+
+def test_a_structure_that_was_not_found_is_reported_and_warned_of(tmp_path: Path) -> None:
+    """It may have been cut off, or removed: whoever plans must know."""
+    write_tiny_series(tmp_path)
+
+    result = contour_series(read_series(tmp_path), bone(None, 700.0, 9000.0), STAMP)
+
+    assert [(report.name, report.found) for report in result.structures] == [
+        ("Above700", True),
+        ("Above9000", False),
+    ]
+    assert result.structures[1].volume_cm3 == 0
+    assert result.warnings == ("Above9000 was not found in the scan.",)
+    dataset = pydicom.dcmread(BytesIO(result.rtstruct))
+    assert [str(roi.ROIName) for roi in dataset.StructureSetROISequence] == ["Above700"]
+
+
+def test_a_structure_that_fills_the_whole_scan_is_contoured(tmp_path: Path) -> None:
+    """Nothing is outside: every box is the scan's own."""
+    write_tiny_series(tmp_path)
+
+    result = contour_series(read_series(tmp_path), bone(-5000.0, -5000.0), STAMP)
+
+    (report,) = result.structures
+    assert (report.slices, report.contours) == (8, 8)
+    assert report.volume_cm3 == pytest.approx(18 * 22 * 8 * 2.5 / 1000, rel=0.01)
+
+
+def test_pixels_that_cannot_be_read_fail_the_run_by_name(
+    tmp_path: Path, commissioning: Cascade
+) -> None:
+    """The headers were fine when the job was accepted."""
+    files = write_tiny_series(tmp_path)
+    edit(files[2], PixelData=b"\0\0")
+
+    with pytest.raises(SeriesRefusedError, match=r"CT0003\.dcm"):
+        contour_series(read_series(tmp_path), commissioning, STAMP)

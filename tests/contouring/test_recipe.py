@@ -1,0 +1,39 @@
+"""What a network's input is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contouring.recipe import AIR_HU, IntensityRule
+
+
+def test_the_range_is_mapped_end_to_end_and_what_is_beyond_is_clipped() -> None:
+    """Metal and air must not stretch the tissue between them."""
+    rule = IntensityRule((-100.0, 300.0), (-1.0, 1.0))
+
+    mapped = rule.apply(np.array([-3000, -100, 100, 300, 3000], np.int16))
+
+    assert mapped.dtype == np.float32
+    assert mapped.tolist() == pytest.approx([-1, -1, 0, 1, 1])
+
+
+@given(st.integers(-1024, 3071), st.floats(-900, 0), st.floats(1, 3000))
+def test_mapping_is_linear_and_ascends(hu: int, low: float, high: float) -> None:
+    """The same in training and serving, to the last bit that matters."""
+    rule = IntensityRule((low, high), (0.0, 1.0))
+
+    (mapped,) = rule.apply(np.array([hu], np.int16))
+
+    assert mapped == pytest.approx((min(max(hu, low), high) - low) / (high - low), abs=1e-5)
+
+
+def test_the_image_itself_is_left_as_it_was() -> None:
+    """The CT is still needed for the picture."""
+    hu = np.full((2, 3), AIR_HU, np.float32)
+
+    IntensityRule((0.0, 1.0)).apply(hu)
+
+    assert (hu == AIR_HU).all()

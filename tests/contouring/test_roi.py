@@ -1,0 +1,107 @@
+"""The region of interest: a box in millimetres around what the localizer saw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from contouring.grid import Grid
+from contouring.lattice import BoxMm
+from contouring.phantom_scan import Scan, even_offsets
+from contouring.recipe import Localizer, RoiRule
+from contouring.roi import find_roi
+from tests.contouring.grids import SCANS, UNEVEN_SCAN, FloatArray, name_of, volume_of
+from tests.contouring.predictors import native, thresholds
+
+WIDE = replace(UNEVEN_SCAN, rows=60, columns=64, slice_offsets_mm=even_offsets(30, 2.5))
+
+
+def localizer(rule: RoiRule) -> Localizer:
+    """Everything above 500 HU, seen at 2 x 3 x 3 mm."""
+    stage = replace(native((96, 96, 96)), spacing_zyx_mm=(2.0, 3.0, 3.0))
+    return Localizer(stage, rule, thresholds(500.0))
+
+
+def corners_mm(grid: Grid, box: BoxMm) -> tuple[FloatArray, FloatArray]:
+    """Lowest and highest patient coordinates of a box."""
+    ends = np.array([box.low, box.high])
+    corners = [
+        grid.positions_mm[0] + np.diag(ends[list(pick)]) @ grid.axis_directions
+        for pick in np.ndindex(2, 2, 2)
+    ]
+    return np.min(corners, axis=0), np.max(corners, axis=0)
+
+
+def balls(*balls_mm: tuple[tuple[float, float, float], float]) -> object:
+    """Bright balls (offset from the scan's centre, radius) in soft tissue."""
+
+    def hu_at(points: FloatArray) -> FloatArray:
+        inside = np.zeros(points.shape[:-1], bool)
+        for offset, radius in balls_mm:
+            centre = np.array(UNEVEN_SCAN.centre_mm) + offset
+            inside |= np.linalg.norm(points - centre, axis=-1) < radius
+        return np.where(inside, 1000.0, 0.0)
+
+    return hu_at
+
+
+@pytest.mark.parametrize("scan", [replace(WIDE, position=s.position) for s in SCANS], ids=name_of)
+def test_the_box_holds_the_find_and_its_margin_per_patient_axis(scan: Scan) -> None:
+    """Margins are given along z, y and x of the patient, not of the image."""
+    ct = volume_of(scan, balls(((4.0, -5.0, 6.0), 9.0)))  # type: ignore[arg-type]
+
+    box = find_roi(ct, localizer(RoiRule((7.0, 5.0, 3.0), 0.0)), lambda _: None)
+
+    assert box is not None
+    low, high = corners_mm(ct.grid, box)
+    centre = np.add(scan.centre_mm, (4.0, -5.0, 6.0))
+    wanted = 9.0 + np.array([3.0, 5.0, 7.0])
+    assert centre - low == pytest.approx(wanted, abs=3.2)  # one step of the coarse lattice
+    assert high - centre == pytest.approx(wanted, abs=3.2)
+
+
+def test_small_components_do_not_widen_the_box() -> None:
+    """A bright crumb in the couch is no patient."""
+    ct = volume_of(WIDE, balls(((-10.0, 8.0, -8.0), 9.0), ((22.0, -26.0, 24.0), 4.0)))  # type: ignore[arg-type]
+
+    box = find_roi(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)), lambda _: None)
+
+    assert box is not None
+    low, high = corners_mm(ct.grid, box)
+    assert high - np.array(WIDE.centre_mm) == pytest.approx([-1.0, 17.0, 1.0], abs=3.2)
+    assert low - np.array(WIDE.centre_mm) == pytest.approx([-19.0, -1.0, -17.0], abs=3.2)
+
+
+def test_every_component_that_is_large_enough_counts() -> None:
+    """A patient whose arms lie apart is still one patient."""
+    ct = volume_of(WIDE, balls(((-20.0, 8.0, -8.0), 9.0), ((22.0, -20.0, 20.0), 9.0)))  # type: ignore[arg-type]
+
+    box = find_roi(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)), lambda _: None)
+
+    assert box is not None
+    low, high = corners_mm(ct.grid, box)
+    assert high - low == pytest.approx([60.0, 46.0, 46.0], abs=6.4)
+
+
+def test_the_box_stays_within_the_scan() -> None:
+    """There is nothing to see beyond."""
+    ct = volume_of(WIDE, balls(((0.0, 0.0, 0.0), 20.0)))  # type: ignore[arg-type]
+
+    box = find_roi(ct, localizer(RoiRule((500.0, 500.0, 500.0), 0.0)), lambda _: None)
+
+    assert box is not None
+    assert box.low == (0.0, 0.0, 0.0)
+    assert box.high == pytest.approx(tuple(axis[-1] for axis in ct.grid.axes_mm))
+
+
+@pytest.mark.parametrize("rule", [RoiRule((9, 9, 9), 0.0), RoiRule((9, 9, 9), 50.0)])
+def test_nothing_found_is_none(rule: RoiRule) -> None:
+    """The whole scan instead would be contoured as if it showed the organs."""
+    shapes = balls(((0.0, 0.0, 0.0), 9.0)) if rule.minimum_component_cm3 else balls()
+    ct = volume_of(WIDE, shapes)  # type: ignore[arg-type]
+
+    box = find_roi(ct, localizer(rule), lambda _: None)
+
+    assert box is None

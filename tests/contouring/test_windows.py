@@ -1,0 +1,66 @@
+"""Sliding windows: every voxel seen, none outside, seams invisible."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contouring.windows import blending_weights, plan_windows
+
+SIDES = st.tuples(st.integers(2, 12), st.integers(0, 30)).map(lambda s: (s[0], s[0] + s[1]))
+OVERLAPS = st.floats(0, 0.89)
+
+
+@given(SIDES, SIDES, SIDES, OVERLAPS)
+def test_windows_tile_every_voxel_and_leave_the_array_nowhere(
+    z: tuple[int, int], y: tuple[int, int], x: tuple[int, int], overlap: float
+) -> None:
+    """A voxel without a window would be divided by zero weight."""
+    window, shape = (z[0], y[0], x[0]), (z[1], y[1], x[1])
+    seen = np.zeros(shape, int)
+
+    windows = plan_windows(shape, window, overlap)
+
+    for sides in windows:
+        assert all(s.start >= 0 and s.stop <= n for s, n in zip(sides, shape, strict=True))
+        assert seen[sides].shape == window
+        seen[sides] += 1
+    assert seen.min() >= 1
+    assert len(set(map(str, windows))) == len(windows)
+
+
+@given(SIDES, OVERLAPS)
+def test_neighbouring_windows_share_at_least_the_asked_overlap(
+    side: tuple[int, int], overlap: float
+) -> None:
+    """Less would leave a seam where only the blind rims of windows meet."""
+    window, length = side
+
+    starts = [x.start for _, _, x in plan_windows((1, 1, length), (1, 1, window), overlap)]
+
+    assert starts[0] == 0
+    assert starts[-1] == length - window
+    assert all(b - a <= max(1, window * (1 - overlap)) for a, b in itertools.pairwise(starts))
+
+
+def test_one_window_is_enough_where_the_array_is_no_larger() -> None:
+    """Running a network twice on the same voxels is time lost."""
+    assert plan_windows((16, 8, 4), (16, 8, 4), 0.5) == ((slice(0, 16), slice(0, 8), slice(0, 4)),)
+
+
+@pytest.mark.parametrize("window", [(1, 1, 1), (2, 3, 4), (32, 16, 48)])
+def test_blending_weights_are_positive_symmetric_and_largest_in_the_middle(
+    window: tuple[int, int, int],
+) -> None:
+    """A weight that leans to one side would shift borders between windows."""
+    weights = blending_weights(window)
+
+    assert weights.shape == window
+    assert weights.dtype == np.float32
+    assert weights.min() > 0
+    assert weights.max() == weights[tuple(n // 2 for n in window)] == 1
+    assert np.array_equal(weights, weights[::-1, ::-1, ::-1])
