@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from contouring.dicom_series import read_series
 from contouring.errors import OarlockError, UnknownModelError, UnusableInputError
@@ -31,7 +32,7 @@ from service.submission import save_results, submit_folder
 from workers.database import migrate, open_engine
 from workers.jobs import JobState
 from workers.lease_store import LeaseStore
-from workers.redis_server import MissingRedisError, RedisServer
+from workers.redis_server import RedisServer, RedisServerError
 from workers.settings import MissingSettingError, Settings
 from workers.supervisor import Supervisor
 
@@ -72,9 +73,9 @@ class StageBars:
 
     def show_job(self, job: dict[str, Any]) -> None:
         """The same for a job as the server shows it."""
-        if job.get("state") == JobState.DONE:
+        if job["state"] == JobState.DONE:
             self.show(STAGES[-1], 1.0)
-        elif job.get("stage"):
+        elif job["stage"]:
             self.show(job["stage"], job["progress"])
 
 
@@ -200,11 +201,13 @@ def submit(
     settings = Settings()
     with Client(url or f"http://{settings.host}:{settings.port}") as client:
         with StageBars() as bars:
-            jobs = submit_folder(client, folder, model, urgent, bars.show_job)
-        save_results(client, jobs, output)
-    for job in jobs:
+            submission = submit_folder(client, folder, model, urgent, bars.show_job)
+        save_results(client, submission.jobs, output)
+    for line in submission.left_out:
+        err.print(f"Warning: {line}", markup=False, soft_wrap=True)
+    for job in submission.jobs:
         _show_job(job)
-    if any(job["state"] != JobState.DONE for job in jobs):
+    if any(job["state"] != JobState.DONE for job in submission.jobs):
         raise typer.Exit(FAILURE)
 
 
@@ -257,8 +260,12 @@ def main() -> None:
         _leave(UNUSABLE_INPUT, str(error))
     except RefusedRequestError as error:
         _leave(UNUSABLE_INPUT if error.is_senders_fault else FAILURE, str(error))
-    except (OarlockError, MissingRedisError, MissingSettingError, ValidationError) as error:
+    except (OarlockError, RedisServerError, MissingSettingError, ValidationError) as error:
         _leave(FAILURE, str(error))
+    except SQLAlchemyError as error:
+        _leave(FAILURE, f"The database cannot be used: check OARLOCK_DATABASE_URL. {error}")
+    except OSError as error:
+        _leave(FAILURE, f"A file or folder cannot be used: {error}.")
     except httpx.HTTPError as error:
         _leave(FAILURE, f"The server cannot be reached ({error}): is `oarlock serve` running?")
 

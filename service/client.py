@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -57,14 +58,18 @@ class Client:
         """The job at every change, until it ends; a stream that breaks off is opened again."""
         state = ""
         while state not in TERMINAL:
-            with self._http.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
-                if answer.is_error:
-                    answer.read()
-                for line in _check(answer).iter_lines():
-                    if line.startswith("data:"):
-                        job = json.loads(line.removeprefix("data:"))
-                        state = job["state"]
-                        yield job
+            with suppress(httpx.RemoteProtocolError, httpx.ReadError):
+                for job in self._read_events(job_id):
+                    state = job["state"]
+                    yield job
+
+    def _read_events(self, job_id: str) -> Iterator[dict[str, Any]]:
+        with self._http.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+            if answer.is_error:
+                answer.read()
+            for line in _check(answer).iter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line.removeprefix("data:"))
 
     def fetch(self, address: str) -> bytes:
         """The content at one of a job's links."""

@@ -8,6 +8,7 @@ from contouring.dicom_series import CTSeries, RefusedSeries, find_series
 from contouring.errors import EverySeriesRefusedError
 from models.bundles import Bundle
 from service.context import Context
+from service.staged_files import build_display_name
 from service.uploads import Upload
 from workers.jobs import Job, NewJob, Priority, build_series_digest
 
@@ -52,7 +53,8 @@ def _build_job(series: CTSeries, digest: str, bundle: Bundle, priority: Priority
         series_digest=digest,
         study_instance_uid=series.study_instance_uid,
         series_instance_uid=series.series_instance_uid,
-        series_description=series.description,
+        # PostgreSQL keeps no NUL, which a header may hold.
+        series_description=build_display_name(series.description),
         slice_count=len(series.instances),
         model_name=bundle.card.name,
         model_checksum=bundle.checksum,

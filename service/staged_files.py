@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME_LIMIT = 120  # characters of a sender's file name that messages show
+NAME_LIMIT = 120  # characters of a sender's words that messages show
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,5 @@ class StagedFileWriter:
 
 
 def build_display_name(sent_name: str) -> str:
-    """A sender's file name as messages may show it: printable, and not too long."""
+    """A sender's words as messages may show them: printable, and not too long."""
     return "".join(letter for letter in sent_name if letter.isprintable())[:NAME_LIMIT]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,25 @@ from workers.jobs import JobState
 Watch = Callable[[dict[str, Any]], None]
 
 
+@dataclass(frozen=True)
+class Submission:
+    """The jobs of a folder as they ended, and a sentence for all that became no job."""
+
+    jobs: list[dict[str, Any]]
+    left_out: list[str]
+
+
 def submit_folder(
     client: Client, folder: Path, model: str | None, urgent: bool, watch: Watch
-) -> list[dict[str, Any]]:
-    """Send every file below a folder; the jobs as they ended. `watch` sees every change."""
+) -> Submission:
+    """Send every file below a folder and follow its jobs; `watch` sees every change."""
     fields = {"priority": "urgent" if urgent else "normal"}
     if model is not None:
         fields["model"] = model
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     answer = client.send(files, fields)
-    watch(answer)
-    return [_follow(client, job, watch) for job in answer["jobs"]]
+    jobs = [_follow(client, job, watch) for job in answer["jobs"]]
+    return Submission(jobs, _tell_left_out(answer))
 
 
 def save_results(client: Client, jobs: list[dict[str, Any]], output: Path) -> list[Path]:
@@ -45,6 +54,14 @@ def _follow(client: Client, job: dict[str, Any], watch: Watch) -> dict[str, Any]
         job = changed
         watch(job)
     return job
+
+
+def _tell_left_out(answer: dict[str, Any]) -> list[str]:
+    refused = [
+        f"Series {series['series_instance_uid']} was refused: {series['reason']}"
+        for series in answer["refused"]
+    ]
+    return [*refused, *(f"{file}, left out." for file in answer["ignored"])]
 
 
 def _write_table(structures: list[dict[str, Any]], path: Path) -> None:

@@ -38,13 +38,12 @@ def read_job(row: Row[tuple[object, ...]]) -> Job:
 
 def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
     """The first row of a new job."""
-    head_start = URGENT_HEAD_START if job.priority is Priority.URGENT else timedelta()
     return {
         **asdict(job),
         "id": job_id,
         "key": job.key,
         "state": JobState.PENDING,
-        "turn_at": now - head_start,
+        "turn_at": find_turn(job.priority, now),
         "warnings": list(job.warnings),
         "attempt": 0,
         "fence": 0,
@@ -53,6 +52,11 @@ def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
         "progress": 0.0,
         "created_at": now,
     }
+
+
+def find_turn(priority: Priority, now: datetime) -> datetime:
+    """When a job that is put in line now counts as having come."""
+    return now - (URGENT_HEAD_START if priority is Priority.URGENT else timedelta())
 
 
 def merge_warnings(*groups: Iterable[str]) -> list[str]:

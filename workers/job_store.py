@@ -15,7 +15,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from contouring.errors import UnknownJobError, WrongJobStateError
 from workers.database import writing
-from workers.job_rows import build_failure_values, build_row, read_job, select_jobs
+from workers.job_rows import (
+    build_failure_values,
+    build_row,
+    find_turn,
+    read_job,
+    select_jobs,
+)
 from workers.jobs import (
     CLAIMABLE,
     RETRYABLE,
@@ -120,10 +126,11 @@ class JobStore:
         """Put a failed or cancelled job back in line, with no attempt held against it."""
         again = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(RETRYABLE))
         with self._writing.begin() as connection:
+            priority = _find(connection, job_id).priority
             changed = connection.execute(
                 again.values(
                     state=JobState.PENDING,
-                    turn_at=self._now(),
+                    turn_at=find_turn(priority, self._now()),
                     lost_attempts=0,
                     cancel_requested=False,
                     stage=None,

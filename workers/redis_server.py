@@ -21,7 +21,11 @@ STOP_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
-class MissingRedisError(RuntimeError):
+class RedisServerError(RuntimeError):
+    """There is no Redis of Oarlock's own."""
+
+
+class MissingRedisError(RedisServerError):
     """There is no redis-server to start."""
 
     def __init__(self) -> None:
@@ -71,7 +75,8 @@ class RedisServer:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError(f"redis-server did not start: read {self._folder}/redis.log.")
+                log_file = self._folder / "redis.log"
+                raise RedisServerError(f"redis-server did not start: read {log_file}.")
             time.sleep(0.02)
 
     def is_dead(self) -> bool:

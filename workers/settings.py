@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     zip_entries: int = Field(20_000, ge=1, description="Most entries of a zip.")
     zip_inflated_bytes: int = Field(8 * GIBIBYTE, ge=1, description="Most bytes a zip may unpack.")
     zip_ratio: float = Field(
-        100.0, gt=1, description="Most bytes unpacked per byte of a zip, above `zip_ratio_bytes`."
+        100.0,
+        gt=1,
+        description="Most bytes unpacked per byte of a zip, above OARLOCK_ZIP_RATIO_BYTES.",
     )
     zip_ratio_bytes: int = Field(
         256 * MEBIBYTE, ge=0, description="Unpacked size up to which any ratio is allowed."

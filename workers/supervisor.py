@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from workers.child_process import kill_group, stop_process, tie_to_parent
 from workers.database import build_worker_name
 from workers.lease_store import LeaseStore
-from workers.redis_server import RedisServer
+from workers.redis_server import RedisServer, RedisServerError
 
 WATCH_SECONDS = 0.5
 RESTART_PAUSE_SECONDS = 2.0  # a worker that cannot start must not take a whole core
@@ -61,7 +61,7 @@ class Supervisor:
         log.error("Redis has ended and is started again")
         try:
             self._redis_server.start()
-        except (RuntimeError, OSError):
+        except (RedisServerError, OSError):
             log.exception("Redis did not start; trying again")
 
     def _replace_worker(self, dead: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:

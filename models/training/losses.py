@@ -14,15 +14,21 @@ DICE_SMOOTH = 1.0
 NEGATIVE_INFINITY = -1e9
 
 
-def marginal_cross_entropy(logits: Tensor, labels: Tensor, is_drawn: Tensor) -> Tensor:
-    """Mean over voxels; logits (B, C, z, y, x), labels (B, z, y, x), is_drawn (B, C)."""
+def marginal_cross_entropy(
+    logits: Tensor, labels: Tensor, is_drawn: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Mean over voxels; logits (B, C, z, y, x), labels (B, z, y, x), is_drawn (B, C).
+
+    `weights` (C,): how much a voxel of each label counts.
+    """
     merged = ~is_drawn
     merged[:, 0] = True
     outside = torch.where(merged[:, :, None, None, None], 0.0, NEGATIVE_INFINITY)
     background = torch.logsumexp(logits + outside, dim=1)  # (B, z, y, x)
     chosen = torch.gather(logits, 1, labels[:, None])[:, 0]
     chosen = torch.where(labels == 0, background, chosen)
-    return (torch.logsumexp(logits, dim=1) - chosen).mean()
+    entropy = torch.logsumexp(logits, dim=1) - chosen
+    return entropy.mean() if weights is None else (entropy * weights[labels]).mean()
 
 
 def drawn_dice_loss(logits: Tensor, labels: Tensor, is_drawn: Tensor) -> Tensor:

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.training.cases import AIR_HU, read_cases
+from models.training.cases import AIR_HU, STRUCTURES, read_cases
 from models.training.patches import CaseSampler, Patch
 from models.training.plans import PLANS, TrainingPlan
 
@@ -43,11 +44,22 @@ class Progress:
     steps_done: int
 
 
-def train(plan: TrainingPlan, data: Path, work: Path, steps: int, seed: int, bf16: bool) -> None:
-    """Runs to `steps`; writes `checkpoint.pt` and `curve.csv` into `work` as it goes."""
+def train(
+    plan: TrainingPlan,
+    data: Path,
+    work: Path,
+    steps: int,
+    seed: int,
+    bf16: bool = False,
+    initial: Path | None = None,
+) -> None:
+    """Runs to `steps`; writes `checkpoint.pt` and `curve.csv` into `work` as it goes.
+
+    `initial`: another run's checkpoint, whose averaged weights a new run starts from.
+    """
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    progress = _resume(plan, work / "checkpoint.pt")
+    progress = _resume(plan, work / "checkpoint.pt", initial)
     samplers = _samplers(plan, data, "train")
     judged = _samplers(plan, data, "val")[:JUDGED_CASES]
     losses: list[float] = []
@@ -83,9 +95,10 @@ def _batches(
     def draw(step: int) -> tuple[Tensor, Tensor, Tensor]:
         # Seeded by step, so that a resumed run draws what an unbroken one would.
         rng = np.random.default_rng([seed, step])
-        chosen = rng.choice(len(samplers), size=plan.batch, replace=False)
+        chosen = rng.choice(len(samplers), size=plan.batch, replace=False, p=shares)
         return _collate([samplers[i].draw(rng) for i in chosen], plan.memory_format)
 
+    shares = _shares(samplers, plan)
     with ThreadPoolExecutor(1) as pool:
         upcoming = pool.submit(draw, steps.start)
         for step in steps:
@@ -93,6 +106,17 @@ def _batches(
             if step + 1 < steps.stop:
                 upcoming = pool.submit(draw, step + 1)
             yield batch
+
+
+def _shares(samplers: list[CaseSampler], plan: TrainingPlan) -> NDArray[np.float64] | None:
+    """How often each case is drawn; None for equally."""
+    if not plan.emphasis:
+        return None
+    weights = np.ones(len(samplers))
+    for name, weight in plan.emphasis.items():
+        label = STRUCTURES.index(name) + 1
+        weights[[bool(sampler.case.is_drawn[label]) for sampler in samplers]] *= weight
+    return weights / weights.sum()
 
 
 def _collate(
@@ -147,8 +171,16 @@ def _dice(predicted: Tensor, truth: Tensor) -> float:
     return float(2 * (predicted & truth).sum() / (predicted.sum() + truth.sum()).clamp(min=1))
 
 
-def _resume(plan: TrainingPlan, checkpoint: Path) -> Progress:
+def averaged_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """The moving average of a run's weights, as the network's own state."""
+    state = torch.load(checkpoint, weights_only=True)["average"]
+    return {k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")}
+
+
+def _resume(plan: TrainingPlan, checkpoint: Path, initial: Path | None) -> Progress:
     network = plan.network().to(memory_format=plan.memory_format)  # type: ignore[call-overload]
+    if initial is not None:
+        network.load_state_dict(averaged_weights(initial))
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True
     )
@@ -194,6 +226,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bf16", action="store_true", help="only where the CPU has bfloat16")
+    parser.add_argument("--initial", type=Path, help="a checkpoint to start a new run from")
     options = parser.parse_args()
     train(
         PLANS[options.stage],
@@ -202,6 +235,7 @@ def main() -> None:
         options.steps,
         options.seed,
         options.bf16,
+        options.initial,
     )
 
 

@@ -124,6 +124,31 @@ def test_serve_without_redis_says_what_to_install(tmp_path: Path) -> None:
     assert "Traceback" not in failed.stderr
 
 
+def test_serve_without_its_database_says_so(tmp_path: Path) -> None:
+    """The same for whoever set the URL, and a password in it stays out of the log."""
+    failed = _run(
+        "serve",
+        OARLOCK_DATA=str(tmp_path / "data"),
+        OARLOCK_DATABASE_URL=f"postgresql://oarlock:secret@127.0.0.1:{find_free_port()}/oarlock",
+    )
+
+    assert failed.returncode == 1
+    assert "OARLOCK_DATABASE_URL" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert "secret" not in failed.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    """One line that names it."""
+    (tmp_path / "file").touch()
+
+    failed = _run("phantom", tmp_path / "file" / "ct")
+
+    assert failed.returncode == 1
+    assert str(tmp_path / "file") in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
 def test_submit_without_a_server_says_so(tmp_path: Path) -> None:
     """A stack of library frames would not help a physicist."""
     write_small_series(tmp_path / "ct")
@@ -162,6 +187,7 @@ def test_serve_does_it_all_and_leaves_nothing_running(
 ) -> None:
     """One command: a job is done although its worker was killed, and SIGTERM ends everything."""
     write_small_series(tmp_path / "ct")
+    (tmp_path / "ct" / "notes.txt").write_text("not a slice")
     log, url = tmp_path / "log", f"http://127.0.0.1:{served['OARLOCK_PORT']}"
     with run_server(served, log) as process:
         _wait_for(url, log)
@@ -182,6 +208,7 @@ def test_serve_does_it_all_and_leaves_nothing_running(
         process.wait()
 
     assert submitted.returncode == 0, submitted.stderr
+    assert "notes.txt: not a DICOM file, left out." in submitted.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "preview.png",
         "rtstruct.dcm",

@@ -132,6 +132,19 @@ def test_a_failed_job_can_be_run_again(
     assert second.attempt == 2
 
 
+def test_an_urgent_job_that_is_run_again_is_still_urgent(
+    jobs: JobStore, new_job: Callable[..., NewJob]
+) -> None:
+    """Whoever retries it would else wait behind work that came before the mistake."""
+    (urgent,) = jobs.add([new_job("a", Priority.URGENT)])
+    jobs.cancel(urgent.id)
+    (normal,) = jobs.add([new_job("b")])
+
+    jobs.retry(urgent.id)
+
+    assert [job.id for job in jobs.find_waiting()] == [urgent.id, normal.id]
+
+
 def test_a_job_under_way_is_not_run_again(jobs: JobStore, new_job: Callable[..., NewJob]) -> None:
     """It will end by itself."""
     (job,) = jobs.add([new_job()])
