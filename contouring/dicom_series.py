@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
@@ -28,6 +28,7 @@ from contouring.series_gate import Header, check_series
 
 DAMAGED = "a damaged DICOM file"
 NOT_DICOM = "not a DICOM file"
+IGNORED_NAMED = 5  # the rest is counted
 # What a structure set copies from its CT.
 PATIENT_AND_STUDY = (
     "SpecificCharacterSet",
@@ -137,19 +138,33 @@ def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) 
 
 
 def read_series(folder: Path) -> CTSeries:
-    """The one usable CT series below a folder.
+    """The one usable CT series below a folder; what else lies there becomes a warning.
 
     Raises `SeriesRefusedError` when there is none or more than one, and what `find_series` raises.
     """
     search = find_series([path for path in sorted(folder.rglob("*")) if path.is_file()])
     if len(search.series) == 1:
-        return search.series[0]
+        (series,) = search.series
+        return replace(series, warnings=series.warnings + _left_out(search))
     if search.refused and not search.series:
         raise SeriesRefusedError(search.refused[0].fault, search.refused[0].reason)
     found = ", ".join(series.series_instance_uid for series in search.series)
     raise SeriesRefusedError(
         "several-series", f"{folder} holds several CT series ({found}): give one folder for each."
     )
+
+
+def _left_out(search: SeriesSearch) -> tuple[str, ...]:
+    refused = [
+        f"Another series of {series.file_count} files was refused: {series.reason}"
+        for series in search.refused
+    ]
+    ignored = [f"{line}, ignored." for line in search.ignored if not line.endswith(DAMAGED)]
+    return (*refused, *ignored[:IGNORED_NAMED], *_rest(len(ignored) - IGNORED_NAMED))
+
+
+def _rest(count: int) -> tuple[str, ...]:
+    return (f"{count} more files were ignored.",) if count > 0 else ()
 
 
 def _read_header(file: Path) -> Dataset | str:

@@ -17,6 +17,7 @@
     │   ├── InvalidBundleError
     │   └── ModelChangedError         the bundle a job was accepted for is gone
     ├── InferenceError                the network ran and failed
+    ├── NothingFoundError             the model sees none of its structures in the scan
     ├── StructureSetError             a structure set that must not be written
     └── JobError
         ├── UnknownJobError
@@ -198,6 +199,19 @@ class InferenceError(OarlockError):
     """A network that failed, or whose output makes no sense."""
 
     code = "inference-failed"
+
+
+class NothingFoundError(OarlockError):
+    """A scan in which a model found none of its structures."""
+
+    code = "nothing-found"
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(
+            f"The model {model} found none of its structures in this scan: check that the scan "
+            "shows the part of the body that the model is made for."
+        )
 
 
 class StructureSetError(OarlockError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from contouring.contours import StructureContours, trace_contours
 from contouring.dicom_series import CTSeries
-from contouring.errors import StructureSetError
+from contouring.errors import NothingFoundError
 from contouring.fields import Fields, predict_fields
 from contouring.grid import Grid
 from contouring.masks import select_structures
@@ -69,7 +69,7 @@ def contour_series(
     """Contour one series with one model.
 
     Raises `SeriesRefusedError` for pixels that cannot be read, `InferenceError` if a network fails
-    and `StructureSetError` if nothing was found.
+    and `NothingFoundError` if it sees nothing.
     """
     watch = _Stopwatch(progress)
     with watch.stage("read") as done:
@@ -78,14 +78,14 @@ def contour_series(
     with watch.stage("contour"):
         drawn = _trace(fields, cascade, ct.grid)
     if not drawn:
-        raise _nothing_found(cascade)
-    with watch.stage("write"):
-        origin = Origin(cascade.name, cascade.version, cascade.checksum)
-        rtstruct = write_structure_set(series, drawn, origin, stamp)
-        preview = draw_preview(ct, drawn)
+        raise NothingFoundError(cascade.name)
     reports = _reports(cascade, drawn)
     missing = [f"{r.name} was not found in the scan." for r in reports if not r.found]
     warnings = (*series.warnings, *missing)
+    with watch.stage("write"):
+        origin = Origin(cascade.name, cascade.version, cascade.checksum)
+        rtstruct = write_structure_set(series, drawn, origin, stamp, warnings)
+        preview = draw_preview(ct, drawn)
     return Contouring(rtstruct, preview, reports, warnings, watch.seconds)
 
 
@@ -95,17 +95,10 @@ def _predict(ct: CTVolume, cascade: Cascade, watch: _Stopwatch) -> Fields:
         with watch.stage("localize") as done:
             box = find_roi(ct, cascade.localizer, done)
         if box is None:
-            raise _nothing_found(cascade)
+            raise NothingFoundError(cascade.name)
     with watch.stage("segment") as done:
         segmenter = cascade.segmenter
         return predict_fields(ct, segmenter.stage, segmenter.predictor, box, done)
-
-
-def _nothing_found(cascade: Cascade) -> StructureSetError:
-    return StructureSetError(
-        f"The model {cascade.name} found none of its structures in this scan: check that the scan "
-        "shows the part of the body that the model is made for."
-    )
 
 
 def _trace(fields: Fields, cascade: Cascade, grid: Grid) -> tuple[StructureContours, ...]:

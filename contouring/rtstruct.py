@@ -28,6 +28,7 @@ NOT_REVIEWED = "AI, not reviewed"
 # Detached Study Management (retired), as RT Referenced Study Sequence still names the study.
 DETACHED_STUDY = UID("1.2.840.10008.3.1.2.3.1")
 IMPLEMENTATION_UID = UID("2.25.181373287420617404270431105128330417013")
+LONGEST_TEXT = 1024  # characters of an ST (PS3.5 6.2)
 DECIMALS = 3  # micrometres; at most 16 bytes a value (PS3.5 6.2, DS)
 REQUIRED_EVEN_IF_EMPTY = (  # type 2 of the modules Patient, General Study, Frame of Reference
     "PatientName",
@@ -69,9 +70,13 @@ class Origin:
 
 
 def write_structure_set(
-    series: CTSeries, drawn: Sequence[StructureContours], origin: Origin, stamp: Stamp
+    series: CTSeries,
+    drawn: Sequence[StructureContours],
+    origin: Origin,
+    stamp: Stamp,
+    warnings: Sequence[str] = (),
 ) -> bytes:
-    """A complete DICOM file, implicit VR little endian.
+    """A complete DICOM file, implicit VR little endian; `warnings` stand in its description.
 
     Implicit VR, since explicit VR limits a contour to 65,534 bytes of text. Raises
     `StructureSetError` if a name is unfit or there is nothing to write.
@@ -81,6 +86,7 @@ def write_structure_set(
     if not all(_words(contours.structure).isascii() for contours in drawn):
         # The CT's own character set may lack these letters; Unicode has the patient's name too.
         dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.StructureSetDescription = _description(origin, warnings)
     dataset.ReferencedFrameOfReferenceSequence = DicomSequence([_reference_chain(series)])
     dataset.StructureSetROISequence = DicomSequence()
     dataset.ROIContourSequence = DicomSequence()
@@ -146,12 +152,16 @@ def _envelope(series: CTSeries, origin: Origin, stamp: Stamp) -> Dataset:
     dataset.InstanceNumber = 1
     dataset.StructureSetLabel = f"AI {origin.name}"[:16]
     dataset.StructureSetName = origin.description[:64]
-    dataset.StructureSetDescription = (
-        f"{NOT_REVIEWED}. Drawn by {origin.name} {origin.version}, sha256 {origin.checksum}."
-    )
     dataset.StructureSetDate, dataset.StructureSetTime = date, time
     dataset.ApprovalStatus = "UNAPPROVED"
     return dataset
+
+
+def _description(origin: Origin, warnings: Sequence[str]) -> str:
+    """Origin and warnings as ST: 1024 characters, and only letters of every character set."""
+    words = [f"{NOT_REVIEWED}. Drawn by {origin.name} {origin.version}, sha256 {origin.checksum}."]
+    text = " ".join([*words, *warnings]).encode("ascii", "replace").decode()
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
 
 
 def _on_clock_of(series: CTSeries, made_at: datetime) -> datetime:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
+from pydicom.uid import UID
 
 from contouring.errors import SeriesRefusedError
 from contouring.grid import Grid
@@ -24,6 +25,7 @@ NEEDED = (
     "Rows",
     "Columns",
 )
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 SAME_IN_ALL = ("StudyInstanceUID", "FrameOfReferenceUID", "Rows", "Columns")
 LEAST_SLICES = 3
 ORIENTATION_TOLERANCE = 1e-4  # direction cosines
@@ -117,6 +119,12 @@ def _check_attributes(header: Header) -> None:
             raise SeriesRefusedError(
                 f"no-{keyword}",
                 f"{header.name} has no {keyword}: its place in the patient is unknown.",
+            )
+    for keyword in UIDS:
+        if not UID(str(dataset.get(keyword))).is_valid:
+            raise SeriesRefusedError(
+                f"invalid-{keyword}",
+                f"{header.name} has a {keyword} that is no UID: digits and points, at most 64.",
             )
     if str(dataset.get("AnatomicalOrientationType", "BIPED")) == "QUADRUPED":
         raise SeriesRefusedError("quadruped", f"{header.name} is of an animal.")

@@ -6,7 +6,7 @@ from contouring.recipe import Cascade, IntensityRule, Localizer, RoiRule, Segmen
 from contouring.structures import CodedConcept, Structure
 from models.bundles import Bundle
 from models.card import CodeCard, IntensityCard, StageCard, StructureCard
-from models.runtimes.onnx_runtime import NAME, OnnxPredictor
+from models.runtimes.onnx_runtime import OnnxPredictor
 
 LOCALIZER_CHANNELS = 2
 
@@ -14,17 +14,14 @@ LOCALIZER_CHANNELS = 2
 def open_cascade(bundle: Bundle, threads: int | None = None) -> Cascade:
     """Load both networks; raises `InvalidBundleError` if a graph does not fit its card."""
     card = bundle.card
-    channels = len(card.structures) + 1
+    predictor = OnnxPredictor(bundle.folder, card.segmenter, len(card.structures) + 1, threads)
     return Cascade(
         name=card.name,
         version=card.version,
         checksum=bundle.checksum,
-        runtime=NAME,
+        runtime=predictor.name,
         localizer=_localizer(bundle, threads),
-        segmenter=Segmenter(
-            _stage(card.segmenter),
-            OnnxPredictor(bundle.folder, card.segmenter, channels, threads),
-        ),
+        segmenter=Segmenter(_stage(card.segmenter), predictor),
         structures=tuple(_structure(structure) for structure in card.structures),
     )
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from contouring import errors
@@ -36,6 +37,7 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.InvalidBundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ModelChangedError: HTTPStatus.CONFLICT,
     errors.InferenceError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.NothingFoundError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.StructureSetError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.JobError: HTTPStatus.CONFLICT,
     errors.UnknownJobError: HTTPStatus.NOT_FOUND,
@@ -76,6 +78,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.OarlockError, _answer_oarlock_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(DataError, _answer_unstorable)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -117,6 +120,11 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
     answer = build_problem(status, code, detail)
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def _answer_unstorable(_request: Request, _error: Exception) -> JSONResponse:
+    detail = "The request holds characters that cannot be stored, such as NUL: leave them out."
+    return build_problem(HTTPStatus.BAD_REQUEST, "invalid-request", detail)
 
 
 async def _answer_unexpected(request: Request, _error: Exception) -> JSONResponse:

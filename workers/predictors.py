@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from contouring.errors import ModelChangedError
 from contouring.recipe import Cascade
 from models.bundles import RELEASED, find_bundles
 from models.cascades import open_cascade
+
+log = logging.getLogger(__name__)
 
 
 class Predictors:
@@ -25,5 +28,7 @@ class Predictors:
             bundle = find_bundles(self._folders).get(name)
             if bundle is None or bundle.checksum != checksum:
                 raise ModelChangedError(name, checksum)
-            self._open[checksum] = open_cascade(bundle, self._threads)
+            cascade = open_cascade(bundle, self._threads)
+            log.info("model %s %s runs on %s", name, cascade.version, cascade.runtime)
+            self._open[checksum] = cascade
         return self._open[checksum]

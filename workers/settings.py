@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
+COMMISSIONING = "commissioning"  # its contours mean nothing on a patient
 
 
 class MissingSettingError(RuntimeError):
@@ -69,6 +70,13 @@ class Settings(BaseSettings):
     zip_ratio_bytes: int = Field(
         256 * MEBIBYTE, ge=0, description="Unpacked size up to which any ratio is allowed."
     )
+
+    @field_validator("default_model")
+    @classmethod
+    def _is_for_patients(cls, name: str) -> str:
+        if name == COMMISSIONING:
+            raise ValueError(f"{COMMISSIONING} is for the phantom alone: name a model for patients")
+        return name
 
     @property
     def model_folders(self) -> tuple[Path, ...]:

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from contouring.dicom_series import read_series
-from contouring.errors import StructureSetError
+from contouring.errors import NothingFoundError
 from contouring.pipeline import contour_series
 from contouring.rasters import dice, read_masks
 from contouring.recipe import Cascade
@@ -41,7 +41,7 @@ def case_dice(case: TrainingCase, cascade: Cascade, columns: int | None = None) 
         series = read_series(Path(folder))
         try:
             masks = read_masks(contour_series(series, cascade, STAMP).rtstruct, series)
-        except StructureSetError:
+        except NothingFoundError:
             masks = {}
     nothing = np.zeros(truth.labels.shape, bool)
     return {

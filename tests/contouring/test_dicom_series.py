@@ -284,3 +284,16 @@ def test_real_surviews_are_no_ct_series(tmp_path: Path) -> None:
 
     with pytest.raises(NoCTSeriesError, match="No CT series"):
         find_series(files)
+
+
+def test_what_else_lies_in_a_folder_becomes_a_warning(tmp_path: Path) -> None:
+    """Whoever contours a folder must know what was left out of it."""
+    write_tiny_series(tmp_path)
+    for number in range(7):
+        (tmp_path / f"note{number}.txt").write_text("no image")
+
+    warnings = read_series(tmp_path).warnings
+
+    assert warnings[0] == "note0.txt: not a DICOM file, ignored."
+    assert warnings[-1] == "2 more files were ignored."
+    assert len(warnings) == 6

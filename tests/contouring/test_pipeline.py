@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from contouring.dicom_series import read_series
-from contouring.errors import JobCancelledError, SeriesRefusedError, StructureSetError
+from contouring.errors import JobCancelledError, NothingFoundError, SeriesRefusedError
 from contouring.phantom import HEAD_AND_NECK
 from contouring.phantom_scan import Scan
 from contouring.phantom_series import SeriesHeader, write_phantom
@@ -194,7 +194,7 @@ def test_a_scan_that_shows_none_of_the_structures_fails_with_advice(
     """The head model on an abdomen: no structure set at all is better than an empty one."""
     write_tiny_series(tmp_path)
 
-    with pytest.raises(StructureSetError, match="found none of its structures"):
+    with pytest.raises(NothingFoundError, match="found none of its structures"):
         contour_series(read_series(tmp_path), cascade, STAMP)
 
 

@@ -393,3 +393,16 @@ def test_a_structure_without_contours_has_no_contour_sequence(tmp_path: Path) ->
     rois: list[Dataset] = list(parsed(content).ROIContourSequence)
     assert ["ContourSequence" in roi for roi in rois] == [True, False]
     assert complaints("dciodvfy", content, tmp_path) == []
+
+
+def test_warnings_stand_in_the_file(tmp_path: Path) -> None:
+    """The file goes on without the job that could tell them."""
+    series = read_series(write_tiny_series(tmp_path)[0].parent)
+    contours = drawn_on(series, CORD)
+
+    content = write_structure_set(series, contours, ORIGIN, STAMP, ["Larynx — not found. " * 99])
+
+    description = parsed(content).StructureSetDescription
+    assert "Larynx ? not found." in description
+    assert len(description) == 1024
+    assert complaints("dciodvfy", content, tmp_path) == []

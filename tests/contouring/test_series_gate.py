@@ -246,3 +246,17 @@ def test_rows_and_columns_apart_differently_keep_their_order(tmp_path: Path) -> 
     assert series.grid.pixel_spacing_mm == (1.5, 0.75)
     assert series.grid.axes_mm[1][-1] == pytest.approx(17 * 1.5)
     assert series.grid.axes_mm[2][-1] == pytest.approx(21 * 0.75)
+
+
+@pytest.mark.parametrize("uid", ["1.2.x.3", "1." + "2" * 63])
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
+def test_what_is_no_uid_is_refused(tmp_path: Path, keyword: str, uid: str) -> None:
+    """It would be copied into a structure set that no archive takes."""
+    files = write_tiny_series(tmp_path)
+    with pytest.warns(UserWarning, match="UI"):
+        edit(files[2], **{keyword: uid})
+
+    fault, reason = the_refusal(files)
+
+    assert fault == f"invalid-{keyword}"
+    assert "CT0003.dcm" in reason

@@ -30,7 +30,7 @@ def test_a_patient_comes_back_with_contours_like_the_clinics(
     """The main job, as a department does it: 512 x 512 CT in, RTSTRUCT out."""
     files = write_case(patient, tmp_path / "ct", COLUMNS)
     with Client(server) as client:
-        (job,) = client.send(files, {"model": "hn-oar"})["jobs"]
+        (job,) = client.send(files, {})["jobs"]
         *_, last = client.follow(job["id"])
         assert last["state"] == "done", last
         rtstruct = client.fetch(f"/v1/jobs/{job['id']}/rtstruct")
@@ -40,6 +40,7 @@ def test_a_patient_comes_back_with_contours_like_the_clinics(
     truth = enlarged(patient, COLUMNS).labels
     scores = {name: dice(masks[name], truth == k) for k, name in enumerate(STRUCTURES, start=1)}
 
+    assert job["model"]["name"] == "hn-oar"  # what runs when nobody names a model
     with capsys.disabled():
         rows = "\n".join(f"  {name:<12} {score:.3f}" for name, score in scores.items())
         sys.stdout.write(f"\nDice of {patient.name}, {COLUMNS} x {COLUMNS}:\n{rows}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import DataError
 
 from contouring.errors import OarlockError
 from service.app import create_app
@@ -79,3 +80,19 @@ def test_without_its_database_the_service_is_not_ready(tmp_path: Path) -> None:
 
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:oarlock:problem:database-unreachable"
+
+
+def test_what_the_database_cannot_hold_is_the_senders_fault(tmp_path: Path) -> None:
+    """PostgreSQL refuses a NUL in any text; the sender can leave it out."""
+    redis_server = RedisServer(tmp_path / "redis")
+    app = create_app(Settings(data=tmp_path, redis_url=redis_server.url))
+
+    @app.get("/nul")
+    def fail() -> None:
+        raise DataError("select", {}, ValueError("a NUL"))
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.get("/nul")
+
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "urn:oarlock:problem:invalid-request"

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from workers.settings import MissingSettingError, Settings
 
@@ -41,3 +42,9 @@ def test_a_missing_queue_is_explained() -> None:
     """A worker alone has no queue to guess."""
     with pytest.raises(MissingSettingError, match="OARLOCK_REDIS_URL is not set"):
         Settings(redis_url=None).require_redis_url()
+
+
+def test_the_phantoms_model_cannot_be_the_default() -> None:
+    """A patient sent without a model must never be contoured with it."""
+    with pytest.raises(ValidationError, match="phantom alone"):
+        Settings(default_model="commissioning")
