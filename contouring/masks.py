@@ -12,6 +12,8 @@ from contouring.fields import Fields, Ranking, margin, rank_channels
 from contouring.lattice import Lattice
 from contouring.structures import Structure
 
+# Corners join too: a thin structure that runs obliquely is one part.
+TOUCHING = np.ones((3, 3, 3), bool)
 BOX_MARGIN = 2  # lattice steps around a structure, so that its zero surface lies inside the box
 
 
@@ -42,7 +44,7 @@ def _select(
 ) -> StructureField:
     box = _grown(found, fields.lattice.shape_zyx)
     field = margin(fields, ranking, structure.label, box)
-    labels, count = ndimage.label(field > 0)
+    labels, count = ndimage.label(field > 0, TOUCHING)
     if count > structure.components:
         sizes = np.bincount(labels.ravel())[1:]
         kept = np.zeros(count + 1, bool)
