@@ -77,6 +77,11 @@ def _write_slice(case: TrainingCase, index: int, folder: Path) -> Path:
     dataset.Modality = "CT"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.PatientID = dataset.PatientName = case.name
+    dataset.PatientBirthDate = dataset.PatientSex = ""
+    dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
+    dataset.StudyDate = dataset.SeriesDate = "20200101"
+    dataset.StudyTime = dataset.SeriesTime = "120000"
+    dataset.StudyID, dataset.SeriesNumber = "1", 1
     dataset.PatientPosition = "HFS"
     dataset.SeriesDescription = f"OpenKBP {case.name}"
     dataset.InstanceNumber = index + 1
