@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
+from contouring.dicom_series import read_series
+from contouring.errors import NothingFoundError
+from contouring.pipeline import contour_series
+from contouring.rtstruct import Stamp
 from models.bundles import RELEASED, read_bundle
 from models.cascades import open_cascade
 from models.training.cases import STRUCTURES, read_cases
 from models.training.evaluate import JUDGED, case_dice
 
+ABDOMEN = Path(__file__).resolve().parents[3] / "shared" / "dicom" / "abdomen-ge-feet-first.zip"
 LEAST_MEAN_DICE = 0.70
 LARGEST_BYTES = 25_000_000
 
@@ -34,6 +41,19 @@ def test_the_model_is_good_enough_to_be_useful(
         rows = "\n".join(f"  {n:<12} {means[n]:.3f}  ({len(scores[n])})" for n in STRUCTURES)
         sys.stdout.write(f"\nMean Dice on the val split (cases):\n{rows}\n")
     assert np.mean([means[name] for name in JUDGED]) >= LEAST_MEAN_DICE
+
+
+def test_it_finds_nothing_in_an_abdomen(tmp_path: Path) -> None:
+    """A scan of another part of the body, sent by mistake, must not come back contoured."""
+    if not ABDOMEN.is_file():
+        pytest.skip(f"the real series is not at {ABDOMEN}")
+    with ZipFile(ABDOMEN) as archive:
+        archive.extractall(tmp_path)
+    cascade = open_cascade(read_bundle(RELEASED / "hn-oar"))
+    stamp = Stamp(datetime(2026, 1, 1, tzinfo=UTC), "test")
+
+    with pytest.raises(NothingFoundError, match="hn-oar"):
+        contour_series(read_series(tmp_path), cascade, stamp)
 
 
 def test_the_weights_are_small_enough_to_commit() -> None:
