@@ -44,7 +44,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     environment = {
         "OARLOCK_DATA": str(folder / "data"),
         "OARLOCK_PORT": url.rpartition(":")[2],
-        "OARLOCK_DEFAULT_MODEL": "commissioning",
         "OARLOCK_THREADS": "1",
         "OARLOCK_STOP_SECONDS": "1",
         "OARLOCK_UPLOAD_BYTES": str(64 * MEBIBYTE),

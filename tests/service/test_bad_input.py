@@ -45,7 +45,7 @@ def _read_traces(server: Server) -> tuple[set[str], set[Path], int]:
 
 def _post(server: Server, files: dict[str, bytes], **fields: str) -> httpx.Response:
     parts = [("files", (name, content)) for name, content in files.items()]
-    return server.http.post("/v1/jobs", files=parts, data=fields)
+    return server.http.post("/v1/jobs", files=parts, data={"model": "commissioning"} | fields)
 
 
 def _read(files: list[Path]) -> dict[str, bytes]:

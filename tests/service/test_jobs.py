@@ -19,10 +19,12 @@ from tests.phantoms import write_small_series
 from tests.service.conftest import Server
 from workers.jobs import TERMINAL
 
+MODEL = {"model": "commissioning"}
 Zipper = Callable[[dict[str, bytes]], bytes]
 
 
 def _send(server: Server, files: list[Path], **fields: str) -> dict[str, Any]:
+    fields = MODEL | fields
     parts = [("files", (file.name, file.read_bytes())) for file in files]
     answer = server.http.post("/v1/jobs", files=parts, data=fields)
     assert answer.status_code == 202, answer.text
@@ -55,7 +57,7 @@ def test_a_zip_is_the_same_as_its_files(
     first = _send(server, series)["jobs"][0]
     content = build_zip({f"deep/down/{file.name}": file.read_bytes() for file in reversed(series)})
 
-    answer = server.http.post("/v1/jobs", files={"files": ("ct.zip", content)})
+    answer = server.http.post("/v1/jobs", files={"files": ("ct.zip", content)}, data=MODEL)
 
     assert answer.status_code == 202
     assert [job["id"] for job in answer.json()["jobs"]] == [first["id"]]
@@ -153,7 +155,7 @@ def test_the_models_are_listed_with_their_cards(server: Server) -> None:
     shown = server.http.get("/v1/models/commissioning").json()
 
     (summary,) = [model for model in listed if model["name"] == "commissioning"]
-    assert summary["is_default"]
+    assert [model["name"] for model in listed if model["is_default"]] == ["hn-oar"]
     assert summary["checksum"] == shown["checksum"]
     assert shown["card"]["intended_use"] == summary["intended_use"]
 
