@@ -87,7 +87,7 @@ def _check_artifact(folder: Path, stage: StageCard) -> None:
 
 @lru_cache(maxsize=64)
 def _sha256(path: Path, modified_ns: int, size: int) -> str:
-    """Remembered until the file changes, since bundles are looked up for every request."""
+    """Remembered until the file changes: a worker looks through all bundles for each it opens."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

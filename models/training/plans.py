@@ -80,7 +80,7 @@ SEGMENTER = TrainingPlan(
     learning_rate=3e-3,
     whole_scan=False,
     multiple_of=16,
-    memory_format=torch.channels_last_3d,  # a fifth faster for 3x3x3 convolutions
+    memory_format=torch.channels_last_3d,  # an eighth faster here, on AVX2
 )
 PLANS = {
     "localizer": LOCALIZER,
