@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from fastapi.testclient import TestClient
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DataError
 from contouring.errors import OarlockError
 from service.app import create_app
 from service.problems import STATUS
+from tests.workers.processes import run_postgresql
 from workers.redis_server import RedisServer
 from workers.settings import Settings
 
@@ -71,13 +73,19 @@ def test_without_redis_the_service_is_ready_but_degraded(tmp_path: Path) -> None
 
 def test_without_its_database_the_service_is_not_ready(tmp_path: Path) -> None:
     """A load balancer must send uploads elsewhere."""
-    app = create_app(Settings(data=tmp_path, redis_url=RedisServer(tmp_path / "redis").url))
+    with ExitStack() as database:
+        settings = Settings(
+            data=tmp_path,
+            redis_url=RedisServer(tmp_path / "redis").url,
+            database_url=database.enter_context(run_postgresql()),
+        )
 
-    with TestClient(app) as client:
-        for file in tmp_path.glob("oarlock.sqlite*"):
-            file.write_bytes(b"not a database any more")
-        answer = client.get("/health/ready")
+        with TestClient(create_app(settings)) as client:
+            with_database = client.get("/health/ready")
+            database.close()
+            answer = client.get("/health/ready")
 
+    assert with_database.status_code == 200
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:oarlock:problem:database-unreachable"
 
