@@ -18,7 +18,13 @@
     │   └── ModelChangedError         the bundle a job was accepted for is gone
     ├── InferenceError                the network ran and failed
     ├── NothingFoundError             the model sees none of its structures in the scan
+    ├── TemplateError
+    │   ├── UnknownTemplateError
+    │   ├── InvalidTemplateError
+    │   └── TemplateChangedError      the template a job was accepted for is gone
+    ├── DerivationError               a derived structure that cannot be made
     ├── StructureSetError             a structure set that must not be written
+    ├── ReleaseCheckError             a written file that does not say what the network said
     └── JobError
         ├── UnknownJobError
         ├── WrongJobStateError
@@ -214,10 +220,74 @@ class NothingFoundError(OarlockError):
         )
 
 
+class TemplateError(OarlockError):
+    """A template that cannot be used."""
+
+    code = "template-error"
+
+
+class UnknownTemplateError(TemplateError):
+    """A template name that no folder holds."""
+
+    code = "unknown-template"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(
+            f"There is no template {name!r}; known templates: {', '.join(known) or 'none'}."
+        )
+
+
+class InvalidTemplateError(TemplateError):
+    """A template file that is wrong."""
+
+    code = "invalid-template"
+
+    def __init__(self, file: Path, fault: str) -> None:
+        self.file, self.fault = file, fault
+        super().__init__(f"The template {file} cannot be used: {fault}")
+
+
+class TemplateChangedError(TemplateError):
+    """A worker has no template of this name with the checksum a job was accepted for."""
+
+    code = "template-changed"
+
+    def __init__(self, name: str, checksum: str) -> None:
+        self.name, self.checksum = name, checksum
+        super().__init__(
+            f"The template {name!r} with checksum {checksum[:12]} is not installed on the worker: "
+            "install it again and retry, or send the series again for the present one."
+        )
+
+
+class DerivationError(OarlockError):
+    """A derived structure that a template asks for and that cannot be made."""
+
+    code = "derivation-failed"
+
+    def __init__(self, structure: str, fault: str) -> None:
+        self.structure, self.fault = structure, fault
+        super().__init__(f"The derived structure {structure} cannot be made: {fault}")
+
+
 class StructureSetError(OarlockError):
     """A structure set that would be invalid or incomplete."""
 
     code = "structure-set-invalid"
+
+
+class ReleaseCheckError(OarlockError):
+    """A written structure set that failed its release check; nothing of it may leave."""
+
+    code = "release-check-failed"
+
+    def __init__(self, breaches: Sequence[str]) -> None:
+        self.breaches = tuple(breaches)
+        super().__init__(
+            "The written structure set was read back and does not hold what the network said, so "
+            f"it was not released. {' '.join(breaches)} Report this with the job's id."
+        )
 
 
 class JobError(OarlockError):

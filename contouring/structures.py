@@ -23,7 +23,8 @@ class Structure:
     """One organ of a model.
 
     `label`: the network's output channel, from 1; `components`: how many separate parts are kept,
-    largest first; `interpreted_type`: RT ROI Interpreted Type (300A,00A4), ORGAN or empty.
+    largest first; `interpreted_type`: RT ROI Interpreted Type (300A,00A4), ORGAN or empty;
+    `volume_range_cm3`: smallest and largest known from training; 0 as `label`: a derived structure.
     """
 
     label: int
@@ -34,3 +35,4 @@ class Structure:
     interpreted_type: str = "ORGAN"
     code: CodedConcept | None = None
     laterality: CodedConcept | None = None
+    volume_range_cm3: tuple[float, float] | None = None

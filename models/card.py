@@ -13,6 +13,7 @@ RoiName = Annotated[str, Field(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Millimetres = Annotated[float, Field(gt=0, le=50)]
 Margin = Annotated[float, Field(ge=0, le=500)]  # mm
+Volume = Annotated[float, Field(gt=0)]  # cm3
 Voxels = Annotated[int, Field(ge=1, le=1024)]
 ColourPart = Annotated[int, Field(ge=0, le=255)]
 
@@ -98,6 +99,7 @@ class StructureCard(_Strict):
     interpreted_type: Literal["ORGAN", "EXTERNAL", "CONTROL", ""] = "ORGAN"
     code: CodeCard | None = None
     laterality: CodeCard | None = None
+    volume_range_cm3: tuple[Volume, Volume] | None = None
 
 
 class ModelCard(_Strict):

@@ -62,6 +62,7 @@ def _structure(card: StructureCard) -> Structure:
         interpreted_type=card.interpreted_type,
         code=_code(card.code),
         laterality=_code(card.laterality),
+        volume_range_cm3=card.volume_range_cm3,
     )
 
 
