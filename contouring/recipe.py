@@ -49,6 +49,20 @@ class Stage:
     spacing_zyx_mm: tuple[float, float, float] | None = None
     shape_zyx: tuple[int, int, int] | None = None
 
+    @property
+    def plan(self) -> str:
+        """Sampling and windows in words: with the weights, all that decides a field."""
+        sampling = "at the CT's own voxels"
+        if self.spacing_zyx_mm is not None:
+            sampling = f"at {_times(self.spacing_zyx_mm)} mm"
+        elif self.shape_zyx is not None:
+            sampling = f"at {_times(self.shape_zyx)} samples"
+        return f"{sampling}, windows {_times(self.window_zyx)}, overlap {self.overlap:g}"
+
+
+def _times(sides: tuple[float, float, float]) -> str:
+    return "x".join(f"{side:g}" for side in sides)
+
 
 @dataclass(frozen=True)
 class RoiRule:
@@ -93,3 +107,11 @@ class Cascade:
     localizer: Localizer | None
     segmenter: Segmenter
     structures: tuple[Structure, ...]
+
+    @property
+    def plan(self) -> str:
+        """How its networks see a scan."""
+        fine = f"segmenter {self.segmenter.stage.plan}"
+        if self.localizer is None:
+            return fine
+        return f"localizer {self.localizer.stage.plan}; {fine}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contouring.recipe import AIR_HU, IntensityRule
+from contouring.recipe import AIR_HU, Cascade, IntensityRule, Localizer, RoiRule, Segmenter
+from tests.contouring.predictors import NATIVE, thresholds
 
 
 def test_the_range_is_mapped_end_to_end_and_what_is_beyond_is_clipped() -> None:
@@ -37,3 +40,25 @@ def test_the_image_itself_is_left_as_it_was() -> None:
     IntensityRule((0.0, 1.0)).apply(hu)
 
     assert (hu == AIR_HU).all()
+
+
+def test_a_cascade_says_how_its_networks_see_a_scan() -> None:
+    """Structure sets of another window plan get other UIDs: their contours may differ."""
+    coarse = replace(NATIVE, shape_zyx=(128, 128, 64), overlap=0.0)
+    fine = replace(NATIVE, spacing_zyx_mm=(3.0, 1.5, 1.5), window_zyx=(48, 96, 96))
+    localizer = Localizer(coarse, RoiRule((0.0, 0.0, 0.0), 0.0), thresholds(0.0))
+    cascade = Cascade("m", "1", "c", "r", localizer, Segmenter(fine, thresholds(0.0)), ())
+
+    plan = cascade.plan
+
+    assert plan == (
+        "localizer at 128x128x64 samples, windows 64x64x64, overlap 0; "
+        "segmenter at 3x1.5x1.5 mm, windows 48x96x96, overlap 0.5"
+    )
+
+
+def test_a_cascade_may_see_the_scans_own_voxels_at_once() -> None:
+    """Such a model has no localizer and resamples nothing."""
+    cascade = Cascade("m", "1", "c", "r", None, Segmenter(NATIVE, thresholds(0.0)), ())
+
+    assert cascade.plan == "segmenter at the CT's own voxels, windows 64x64x64, overlap 0.5"
