@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID, CTImageStorage
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
 
+from contouring.dicom_files import UNREADABLE, read_header
 from contouring.errors import (
     EmptyUploadError,
     MixedPatientsError,
@@ -24,10 +24,19 @@ from contouring.errors import (
     SeriesRefusedError,
 )
 from contouring.grid import Grid
-from contouring.series_gate import Header, check_series
+from contouring.input_policies import left_out, refusal, warning
+from contouring.multiframe import SLICE_CLASSES, split_frames
+from contouring.notices import Notice
+from contouring.series_gate import check_slice, check_stack, check_text
+from contouring.slice_headers import SliceHeader
+from contouring.stacks import Stack, find_stacks
 
-DAMAGED = "a damaged DICOM file"
-NOT_DICOM = "not a DICOM file"
+DAMAGED = left_out("damaged-file", "a damaged DICOM file")
+NOT_DICOM = left_out("not-dicom", "not a DICOM file")
+# Values of ImageType and VolumetricProperties whose numbers are no tissue's Hounsfield units.
+PROJECTIONS = frozenset(
+    {"MIP", "MINIP", "MIN_IP", "MAXIMUM", "MINIMUM", "PROJECTION IMAGE", "DISTORTED", "SAMPLED"}
+)
 IGNORED_NAMED = 5  # the rest is counted
 # What a structure set copies from its CT.
 PATIENT_AND_STUDY = (
@@ -55,19 +64,21 @@ PATIENT_AND_STUDY = (
 
 @dataclass(frozen=True)
 class Instance:
-    """One slice on disk."""
+    """One slice on disk; `frame` counts from 0 in a multi-frame file and is None in a plain one."""
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
+    frame: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class CTSeries:
-    """A CT series that can be contoured.
+    """A CT series that can be contoured, or one of several stacks of a series.
 
-    `instances` ascend along the slice normal, as `grid.positions_mm` does; `header` is the first
-    instance's dataset without pixels, from which patient and study are copied.
+    `instances` ascend along the slice normal, as `grid.positions_mm` does; several may be frames of
+    one file. `header` is the first one's dataset without pixels, from which patient and study are
+    copied.
     """
 
     study_instance_uid: str
@@ -76,7 +87,7 @@ class CTSeries:
     description: str
     instances: tuple[Instance, ...]
     grid: Grid
-    warnings: tuple[str, ...]
+    warnings: tuple[Notice, ...]
     header: Dataset
 
     @property
@@ -112,28 +123,37 @@ def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) 
     """
     if not files:
         raise EmptyUploadError
-    slices: dict[str, list[Header]] = {}
+    groups: dict[str, list[SliceHeader]] = {}
     ignored: list[str] = []
     for file in sorted(files):
         name = (names or {}).get(file, file.name)
         header = _read_header(file)
-        unfit = header if isinstance(header, str) else _why_not_a_slice(header)
+        unfit = header if isinstance(header, str) else _why_no_slice(header)
         if isinstance(header, str) or unfit:
             ignored.append(f"{name}: {unfit}")
         else:
             uid = str(header.get("SeriesInstanceUID", ""))
-            slices.setdefault(uid, []).append(Header(file, name, header))
-    if not slices:
+            groups.setdefault(uid, []).append(SliceHeader(file, name, header))
+    if not groups:
         _raise_without_slices(ignored)
-    _check_one_patient([header for group in slices.values() for header in group])
+    _check_one_patient([header for group in groups.values() for header in group])
     # Which series a damaged file belonged to is unknown: each is told.
-    damaged = tuple(f"{line}, left out." for line in ignored if line.endswith(DAMAGED))
+    damaged = tuple(
+        warning("damaged-file", f"{line}, left out.") for line in ignored if line.endswith(DAMAGED)
+    )
     series, refused = [], []
-    for uid, group in slices.items():
+    for uid, group in groups.items():
         try:
-            series.append(_series(group, damaged))
+            stacks, notices = _find_stacks(group, ignored)
         except SeriesRefusedError as error:
             refused.append(RefusedSeries(uid, error.fault, error.reason, len(group)))
+            continue
+        for stack in stacks:
+            try:
+                series.append(_build_series(stack, (*notices, *damaged)))
+            except SeriesRefusedError as error:
+                reason = f"{error.reason} ({stack.label})" if stack.label else error.reason
+                refused.append(RefusedSeries(uid, error.fault, reason, len(stack.slices)))
     return SeriesSearch(tuple(series), tuple(refused), tuple(ignored))
 
 
@@ -145,54 +165,65 @@ def read_series(folder: Path) -> CTSeries:
     search = find_series([path for path in sorted(folder.rglob("*")) if path.is_file()])
     if len(search.series) == 1:
         (series,) = search.series
-        return replace(series, warnings=series.warnings + _left_out(search))
-    if search.refused and not search.series:
+        return replace(series, warnings=series.warnings + _name_left_out(search))
+    if not search.series:
         raise SeriesRefusedError(search.refused[0].fault, search.refused[0].reason)
-    found = ", ".join(series.series_instance_uid for series in search.series)
-    raise SeriesRefusedError(
+    found = ", ".join(series.description or "without a name" for series in search.series)
+    raise refusal(
         "several-series", f"{folder} holds several CT series ({found}): give one folder for each."
     )
 
 
-def _left_out(search: SeriesSearch) -> tuple[str, ...]:
+def _name_left_out(search: SeriesSearch) -> tuple[Notice, ...]:
     refused = [
         f"Another series of {series.file_count} files was refused: {series.reason}"
         for series in search.refused
     ]
     ignored = [f"{line}, ignored." for line in search.ignored if not line.endswith(DAMAGED)]
-    return (*refused, *ignored[:IGNORED_NAMED], *_rest(len(ignored) - IGNORED_NAMED))
-
-
-def _rest(count: int) -> tuple[str, ...]:
-    return (f"{count} more files were ignored.",) if count > 0 else ()
+    more = len(ignored) - IGNORED_NAMED
+    shown = [*ignored[:IGNORED_NAMED], *([f"{more} more files were ignored."] if more > 0 else [])]
+    return (
+        *(warning("refused-neighbour", text) for text in refused),
+        *(warning("ignored-file", text) for text in shown),
+    )
 
 
 def _read_header(file: Path) -> Dataset | str:
     """The dataset without pixels, or what the file is instead."""
     try:
-        return pydicom.dcmread(file, stop_before_pixels=True)
+        return read_header(file)
     except InvalidDicomError:
         return NOT_DICOM
-    except (EOFError, ValueError, NotImplementedError, BytesLengthException):
+    except UNREADABLE:
         return DAMAGED if file.stat().st_size else NOT_DICOM
 
 
-def _why_not_a_slice(header: Dataset) -> str:
-    """Empty for an axial CT slice; otherwise what the file is instead."""
+def _why_no_slice(header: Dataset) -> str:
+    """Empty for CT slices; otherwise what the file is instead."""
     try:
         sop_class = UID(str(header.get("SOPClassUID", "")))
         modality = str(header.get("Modality", "CT"))
-        image_type = str(header.get("ImageType", "")).upper()
-        for keyword in ("SeriesInstanceUID", "PatientID", "PatientName"):
+        for keyword in ("SeriesInstanceUID", "SOPInstanceUID", "PatientID", "PatientName"):
             str(header.get(keyword))
-    except (ValueError, NotImplementedError, BytesLengthException):  # pydicom decodes on access
+        unfit = _why_no_tissue(header)
+    except UNREADABLE:  # pydicom decodes on access
         return DAMAGED
-    if sop_class != CTImageStorage:
-        return f"not a CT image ({sop_class.name or 'no SOP class'})"
+    if sop_class not in SLICE_CLASSES:
+        return left_out("other-object", f"not a CT image ({sop_class.name or 'no SOP class'})")
     if modality != "CT":
-        return f"not a CT image (modality {modality})"
+        return left_out("other-object", f"not a CT image (modality {modality})")
+    return unfit
+
+
+def _why_no_tissue(header: Dataset) -> str:
+    """Empty for slices through the patient; otherwise what their image is instead."""
+    image_type = str(header.get("ImageType", "")).upper()
     if "LOCALIZER" in image_type:
-        return "a scout (localizer) image"
+        return left_out("scout", "a scout (localizer) image")
+    words = {word.strip("[]' ") for word in image_type.split(",")}
+    projected = PROJECTIONS & {*words, str(header.get("VolumetricProperties", "")).upper()}
+    if projected:
+        return left_out("projection", f"a projection through slices ({min(projected)})")
     return ""
 
 
@@ -202,34 +233,63 @@ def _raise_without_slices(ignored: list[str]) -> None:
     raise NoCTSeriesError("; ".join(ignored[:3]) + ("; ..." if len(ignored) > 3 else ""))
 
 
-def _check_one_patient(headers: list[Header]) -> None:
+def _check_one_patient(headers: list[SliceHeader]) -> None:
     first = headers[0]
     for header in headers[1:]:
         if header.patient != first.patient:
             raise MixedPatientsError(first.name, header.name)
 
 
-def _series(headers: list[Header], damaged: tuple[str, ...]) -> CTSeries:
-    checked = check_series(headers)
-    first = checked.headers[0].dataset
-    try:
-        for keyword in (*PATIENT_AND_STUDY, "SeriesDescription"):
-            str(first.get(keyword))
-    except (ValueError, NotImplementedError, BytesLengthException) as error:
-        name = checked.headers[0].name
-        raise SeriesRefusedError(
-            "damaged-header", f"The header of {name} cannot be read: {error}"
-        ) from error
+def _find_stacks(
+    files: list[SliceHeader], ignored: list[str]
+) -> tuple[list[Stack], tuple[Notice, ...]]:
+    """The stacks of one series; frames that are no slices are added to `ignored`."""
+    files, notices = _without_repeats(files)
+    slices = []
+    for frame in (frame for file in files for frame in split_frames(file)):
+        unfit = _why_no_tissue(frame.dataset)
+        if unfit:
+            ignored.append(f"{frame.name}: {unfit}")
+            continue
+        check_slice(frame)
+        slices.append(frame)
+    return find_stacks(slices), notices
+
+
+def _without_repeats(files: list[SliceHeader]) -> tuple[list[SliceHeader], tuple[Notice, ...]]:
+    """Drops files that repeat another to the byte; refuses those that only share its UID."""
+    first: dict[str, SliceHeader] = {}
+    for file in files:
+        uid = file.text("SOPInstanceUID")
+        known = first.setdefault(uid or str(file.path), file)
+        if known is not file and known.path.read_bytes() != file.path.read_bytes():
+            raise refusal(
+                "same-uid-other-bytes",
+                f"{known.name} and {file.name} have the same SOP Instance UID but differ.",
+            )
+    repeats = len(files) - len(first)
+    if not repeats:
+        return files, ()
+    return list(first.values()), (
+        warning("repeated-file", f"{repeats} repeated files were dropped."),
+    )
+
+
+def _build_series(stack: Stack, notices: tuple[Notice, ...]) -> CTSeries:
+    checked = check_stack(stack)
+    text_notices = check_text(checked.slices[0], (*PATIENT_AND_STUDY, "SeriesDescription"))
+    first = checked.slices[0].dataset
+    description = str(first.get("SeriesDescription", ""))
     return CTSeries(
         study_instance_uid=str(first.StudyInstanceUID),
         series_instance_uid=str(first.SeriesInstanceUID),
         frame_of_reference_uid=str(first.FrameOfReferenceUID),
-        description=str(first.get("SeriesDescription", "")),
+        description=f"{description} ({stack.label})" if stack.label else description,
         instances=tuple(
-            Instance(h.path, str(h.dataset.SOPClassUID), str(h.dataset.SOPInstanceUID))
-            for h in checked.headers
+            Instance(h.path, str(h.dataset.SOPClassUID), str(h.dataset.SOPInstanceUID), h.frame)
+            for h in checked.slices
         ),
         grid=checked.grid,
-        warnings=checked.warnings + damaged,
+        warnings=(*notices, *checked.warnings, *text_notices),
         header=first,
     )

@@ -66,9 +66,9 @@ class NotDicomError(UnusableInputError):
 
     code = "not-dicom"
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, wanted: str = "CT slices, or one zip of them") -> None:
         self.file = file
-        super().__init__(f"{file} is not a DICOM file: send CT slices, or one zip of them.")
+        super().__init__(f"{file} is not a DICOM file: send {wanted}.")
 
 
 class BrokenZipError(UnusableInputError):

@@ -1,18 +1,22 @@
-"""What a CT series must satisfy before it is contoured; each fault names the file or slice."""
+"""What each slice must say of itself, and what all slices of a stack must say alike."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
+from pydicom.charset import python_encoding
 from pydicom.uid import UID
 
-from contouring.errors import SeriesRefusedError
+from contouring.dicom_files import UNREADABLE
 from contouring.grid import Grid
+from contouring.input_policies import refusal, warning
+from contouring.notices import Notice
+from contouring.slice_headers import SliceHeader
+from contouring.spacing import check_spacing
+from contouring.stacks import ORIENTATION_TOLERANCE, Stack, check_order
+from contouring.transfer_syntaxes import LOSSY, READABLE
 
 NEEDED = (
     "StudyInstanceUID",
@@ -24,230 +28,239 @@ NEEDED = (
     "PixelSpacing",
     "Rows",
     "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "RescaleSlope",
+    "RescaleIntercept",
 )
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-SAME_IN_ALL = ("StudyInstanceUID", "FrameOfReferenceUID", "Rows", "Columns")
-LEAST_SLICES = 3
-ORIENTATION_TOLERANCE = 1e-4  # direction cosines
-SAME_POSITION_MM = 0.01  # jitter that scanners write
-SPACING_TOLERANCE = 0.01  # of the median slice distance
-WHOLE_STEPS_TOLERANCE = 0.05  # of a step, when a gap is taken for missing slices
-LASTING_GAPS = 3  # so many wide gaps in a row are a change of spacing, not a loss
+SAME_IN_ALL = (
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "PatientBirthDate",
+    "PatientSex",
+    "Rows",
+    "Columns",
+)
+UNDECODABLE = "\ufffd"  # what pydicom puts for bytes outside the character set
+# What changes the look of tissue from one slice to the next.
+SAME_LOOK = ("ConvolutionKernel", "KVP")
+MOST_PIXELS = 4096  # rows or columns; scanners write 512 to 2048
+MOST_VOXELS = 2**30  # 2 GiB as int16
+WHOLE_BITS = (16, 32)  # eight bits hold no CT numbers
+# PS3.3 C.11.1.1.2: HU is Hounsfield units, also where nothing is said; US is unspecified.
+RESCALED_TO_HU = ("", "HU")
+UNSPECIFIED_RESCALE = "US"
 
 
 @dataclass(frozen=True, eq=False)
-class Header:
-    """A slice's dataset without pixels, and what to call it in messages."""
+class CheckedStack:
+    """Slices ascending along their normal, their grid and what deserves a warning."""
 
-    path: Path
-    name: str
-    dataset: Dataset
-
-    @property
-    def patient(self) -> tuple[str, str]:
-        """Who the slice belongs to."""
-        return str(self.dataset.get("PatientID", "")), str(self.dataset.get("PatientName", ""))
-
-    @property
-    def position_mm(self) -> NDArray[np.float64]:
-        """ImagePositionPatient, (3,)."""
-        return self._numbers("ImagePositionPatient", 3)
-
-    @property
-    def pixel_spacing_mm(self) -> tuple[float, float]:
-        """Between rows, between columns."""
-        between_rows, between_columns = self._numbers("PixelSpacing", 2)
-        return float(between_rows), float(between_columns)
-
-    @property
-    def orientation(self) -> NDArray[np.float64]:
-        """ImageOrientationPatient, (2, 3): row direction, column direction."""
-        return self._numbers("ImageOrientationPatient", 6).reshape(2, 3)
-
-    def _numbers(self, keyword: str, count: int) -> NDArray[np.float64]:
-        """So many finite values, or `SeriesRefusedError`."""
-        value = self.dataset.get(keyword)
-        try:
-            numbers = np.array(value, np.float64).reshape(-1)
-        except (ValueError, TypeError):
-            numbers = np.empty(0)
-        if len(numbers) != count or not np.isfinite(numbers).all():
-            raise SeriesRefusedError(
-                f"unreadable-{keyword}",
-                f"{self.name} has the {keyword} {value!s}, not {count} numbers: its place in the "
-                "patient is unknown.",
-            )
-        return numbers
-
-
-@dataclass(frozen=True, eq=False)
-class CheckedSeries:
-    """Headers ascending along the slice normal, their grid and what deserves a warning."""
-
-    headers: tuple[Header, ...]
+    slices: tuple[SliceHeader, ...]
     grid: Grid
-    warnings: tuple[str, ...]
+    warnings: tuple[Notice, ...]
 
 
-def check_series(headers: list[Header]) -> CheckedSeries:
-    """The series in order, or `SeriesRefusedError` with the first fault found."""
-    for header in headers:
-        try:
-            _check_attributes(header)
-        except (ValueError, NotImplementedError, BytesLengthException) as error:
-            raise SeriesRefusedError(
-                "damaged-header", f"The header of {header.name} cannot be read: {error}"
-            ) from error
-    headers, warnings = _without_repeats(headers)
-    if len(headers) < LEAST_SLICES:
-        raise SeriesRefusedError(
-            "too-few-slices",
-            f"The series has {len(headers)} slices; at least {LEAST_SLICES} are needed.",
-        )
-    _check_alike(headers)
-    headers = _sorted(headers)
-    grid = _grid(headers)
-    _check_tilt(headers, grid)
-    warnings += _check_gaps(headers, grid)
-    return CheckedSeries(tuple(headers), grid, tuple(warnings))
+def check_slice(header: SliceHeader) -> None:
+    """Raises `SeriesRefusedError` with the first fault of one slice's header."""
+    try:
+        _check_present(header)
+        _check_geometry(header)
+        _check_pixel_format(header)
+        _check_rescale(header)
+    except UNREADABLE as error:
+        raise refusal(
+            "damaged-header", f"The header of {header.name} cannot be read: {error}"
+        ) from error
 
 
-def _check_attributes(header: Header) -> None:
+def check_stack(stack: Stack) -> CheckedStack:
+    """The stack with its grid, or `SeriesRefusedError` with the first fault found."""
+    _check_alike(stack.slices)
+    check_order(stack.slices)
+    grid = _build_grid(stack.slices)
+    notices = [*stack.notices, *check_spacing(stack.slices, grid)]
+    notices += _find_oddities(stack.slices)
+    return CheckedStack(stack.slices, grid, tuple(notices))
+
+
+def check_text(header: SliceHeader, keywords: Sequence[str]) -> list[Notice]:
+    """What is copied into a structure set must be readable."""
+    for keyword in keywords:
+        if UNDECODABLE in header.text(keyword):
+            raise refusal(
+                "undecodable-text",
+                f"The {keyword} of {header.name} is not in the character set that the file names "
+                f"({header.text('SpecificCharacterSet') or 'none'}): it cannot be copied.",
+            )
+    terms = header.dataset.get("SpecificCharacterSet") or []
+    unknown = [
+        term
+        for term in ([terms] if isinstance(terms, str) else terms)
+        if term not in python_encoding
+    ]
+    if unknown:
+        text = f"{header.name} names the character set {unknown[0]}, which DICOM does not know."
+        return [warning("unknown-character-set", text)]
+    return []
+
+
+def _check_present(header: SliceHeader) -> None:
     dataset = header.dataset
     for keyword in NEEDED:
         if dataset.get(keyword) in (None, ""):
-            raise SeriesRefusedError(
-                f"no-{keyword}",
-                f"{header.name} has no {keyword}: its place in the patient is unknown.",
+            raise refusal(
+                "no-KEYWORD",
+                f"{header.name} has no {keyword}: its place in the patient or its Hounsfield "
+                "units would be a guess.",
+                keyword,
             )
     for keyword in UIDS:
-        if not UID(str(dataset.get(keyword))).is_valid:
-            raise SeriesRefusedError(
-                f"invalid-{keyword}",
+        if not UID(header.text(keyword)).is_valid:
+            raise refusal(
+                "invalid-KEYWORD",
                 f"{header.name} has a {keyword} that is no UID: digits and points, at most 64.",
+                keyword,
             )
-    if str(dataset.get("AnatomicalOrientationType", "BIPED")) == "QUADRUPED":
-        raise SeriesRefusedError("quadruped", f"{header.name} is of an animal.")
+    if header.text("AnatomicalOrientationType") == "QUADRUPED":
+        raise refusal("quadruped", f"{header.name} is of an animal.")
+
+
+def _check_geometry(header: SliceHeader) -> None:
     directions = header.orientation
     if not np.allclose(directions @ directions.T, np.eye(2), atol=ORIENTATION_TOLERANCE):
-        raise SeriesRefusedError(
+        raise refusal(
             "orientation-not-orthonormal",
             f"{header.name} has an ImageOrientationPatient that is not orthonormal: "
-            f"{list(dataset.ImageOrientationPatient)}.",
+            f"{list(header.dataset.ImageOrientationPatient)}.",
         )
     _ = header.position_mm  # raises if it is not three numbers
     if min(header.pixel_spacing_mm) <= 0:
-        raise SeriesRefusedError("pixel-spacing", f"{header.name} has a PixelSpacing of zero.")
+        raise refusal("pixel-spacing", f"{header.name} has a PixelSpacing of zero.")
+    size = int(header.dataset.Rows), int(header.dataset.Columns)
+    if min(size) < 1 or max(size) > MOST_PIXELS:
+        raise refusal(
+            "pixel-format",
+            f"{header.name} declares {size[0]} x {size[1]} pixels; up to {MOST_PIXELS} a side "
+            "are taken.",
+        )
 
 
-def _without_repeats(headers: list[Header]) -> tuple[list[Header], list[str]]:
-    """Drops files that repeat another to the byte; refuses those that only share its UID."""
-    first: dict[str, Header] = {}
-    repeats = 0
-    for header in headers:
-        known = first.setdefault(str(header.dataset.SOPInstanceUID), header)
-        if known is header:
-            continue
-        if known.path.read_bytes() != header.path.read_bytes():
-            raise SeriesRefusedError(
-                "same-uid-other-bytes",
-                f"{known.name} and {header.name} have the same SOP Instance UID but differ.",
-            )
-        repeats += 1
-    warnings = [f"{repeats} repeated files were dropped."] if repeats else []
-    return list(first.values()), warnings
+def _check_pixel_format(header: SliceHeader) -> None:
+    dataset = header.dataset
+    samples, meaning = header.text("SamplesPerPixel"), header.text("PhotometricInterpretation")
+    if (samples, meaning) != ("1", "MONOCHROME2"):
+        raise refusal(
+            "pixel-format", f"{header.name} has {samples} samples of {meaning}, not MONOCHROME2."
+        )
+    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    high = int(dataset.get("HighBit", stored - 1))
+    fits = allocated in WHOLE_BITS and 8 < stored <= allocated and high == stored - 1
+    if not fits or dataset.PixelRepresentation not in (0, 1):
+        raise refusal(
+            "pixel-format",
+            f"{header.name} has {stored} of {allocated} bits up to bit {high}, sign "
+            f"{dataset.PixelRepresentation}: no CT numbers are stored so.",
+        )
+    syntax = dataset.file_meta.get("TransferSyntaxUID", "")
+    if syntax not in READABLE:
+        raise refusal(
+            "transfer-syntax",
+            f"{header.name} is encoded as {UID(syntax).name or 'nothing named'}: send it "
+            "uncompressed or compressed without loss.",
+        )
 
 
-def _check_alike(headers: list[Header]) -> None:
-    first = headers[0]
-    for header in headers[1:]:
+def _check_rescale(header: SliceHeader) -> None:
+    (slope,) = header.numbers("RescaleSlope", 1)
+    header.numbers("RescaleIntercept", 1)
+    if slope <= 0:
+        raise refusal("rescale-slope", f"{header.name} has the RescaleSlope {slope:g}.")
+    kind = header.text("RescaleType").strip().upper()
+    if kind not in (*RESCALED_TO_HU, UNSPECIFIED_RESCALE):
+        raise refusal(
+            "not-hounsfield", f"{header.name} is rescaled to {kind}, not to Hounsfield units."
+        )
+
+
+def _check_alike(slices: Sequence[SliceHeader]) -> None:
+    first = slices[0]
+    for header in slices[1:]:
         for keyword in SAME_IN_ALL:
-            if header.dataset.get(keyword) != first.dataset.get(keyword):
-                raise SeriesRefusedError(
-                    f"mixed-{keyword}",
+            if header.text(keyword) != first.text(keyword):
+                raise refusal(
+                    "mixed-KEYWORD",
                     f"{first.name} and {header.name} differ in {keyword}: "
-                    f"{first.dataset.get(keyword)} and {header.dataset.get(keyword)}.",
+                    f"{first.text(keyword) or 'none'} and {header.text(keyword) or 'none'}.",
+                    keyword,
                 )
         if not np.allclose(first.pixel_spacing_mm, header.pixel_spacing_mm, rtol=0, atol=1e-6):
-            raise SeriesRefusedError(
-                "mixed-PixelSpacing", f"{first.name} and {header.name} differ in PixelSpacing."
+            raise refusal(
+                "mixed-KEYWORD",
+                f"{first.name} and {header.name} differ in PixelSpacing.",
+                "PixelSpacing",
             )
-        if not np.allclose(first.orientation, header.orientation, atol=ORIENTATION_TOLERANCE):
-            raise SeriesRefusedError(
-                "mixed-ImageOrientationPatient",
-                f"{first.name} and {header.name} lie in different planes.",
-            )
+    voxels = len(slices) * int(first.dataset.Rows) * int(first.dataset.Columns)
+    if voxels > MOST_VOXELS:
+        raise refusal("too-many-voxels", f"The scan has {voxels} voxels; {MOST_VOXELS} are taken.")
 
 
-def _sorted(headers: list[Header]) -> list[Header]:
-    normal = np.cross(*headers[0].orientation)
-    return sorted(headers, key=lambda header: float(header.position_mm @ normal))
-
-
-def _grid(headers: list[Header]) -> Grid:
-    first = headers[0].dataset
-    row_direction, column_direction = headers[0].orientation
+def _build_grid(slices: Sequence[SliceHeader]) -> Grid:
+    first = slices[0].dataset
+    row_direction, column_direction = slices[0].orientation
     return Grid(
-        positions_mm=np.stack([header.position_mm for header in headers]),
+        positions_mm=np.stack([header.position_mm for header in slices]),
         row_direction=row_direction,
         column_direction=column_direction,
-        pixel_spacing_mm=headers[0].pixel_spacing_mm,
+        pixel_spacing_mm=slices[0].pixel_spacing_mm,
         rows=int(first.Rows),
         columns=int(first.Columns),
     )
 
 
-def _check_tilt(headers: list[Header], grid: Grid) -> None:
-    """Slices must be stacked along their normal; a tilted gantry shifts them in the plane."""
-    offsets = grid.positions_mm - grid.positions_mm[0]
-    sideways = offsets - (offsets @ grid.normal)[:, None] * grid.normal
-    shift_mm = np.linalg.norm(sideways, axis=1)
-    worst = int(shift_mm.argmax())
-    if shift_mm[worst] > 0.1 * min(grid.pixel_spacing_mm):
-        raise SeriesRefusedError(
-            "gantry-tilt",
-            f"{headers[worst].name} is shifted {shift_mm[worst]:.1f} mm within its plane against "
-            f"{headers[0].name} (gantry tilt): resample the scan without tilt first.",
-        )
+def _find_oddities(slices: Sequence[SliceHeader]) -> list[Notice]:
+    notices = []
+    lossy = [h for h in slices if _is_lossy(h)]
+    if lossy:
+        text = f"{len(lossy)} slices were compressed with loss, {lossy[0].name} first."
+        notices.append(warning("lossy-compression", text))
+    unspecified = [h for h in slices if h.text("RescaleType").strip() == UNSPECIFIED_RESCALE]
+    if unspecified:
+        text = f"{unspecified[0].name} does not say that its values are Hounsfield units."
+        notices.append(warning("unspecified-rescale", text))
+    for keyword in SAME_LOOK:
+        values = sorted({header.text(keyword) for header in slices})
+        if len(values) > 1:
+            text = f"Slices differ in {keyword}: {', '.join(values[:3])}."
+            notices.append(warning("mixed-reconstruction", text))
+    agents = sorted({header.text("ContrastBolusAgent") for header in slices} - {""})
+    if agents:
+        text = f"The scan was made with contrast agent ({agents[0]})."
+        notices.append(warning("contrast-agent", text))
+    return [*notices, *_find_incomplete(slices)]
 
 
-def _check_gaps(headers: list[Header], grid: Grid) -> list[str]:
-    """Refuses slices in one place and lost slices; warns of uneven but complete spacing."""
-    gaps = np.diff(grid.axes_mm[0])
-    step = float(np.median(gaps))
-    closest = int(gaps.argmin())
-    if gaps[closest] < SAME_POSITION_MM:
-        raise SeriesRefusedError(
-            "duplicate-position",
-            f"{headers[closest].name} and {headers[closest + 1].name} lie in the same place.",
+def _is_lossy(header: SliceHeader) -> bool:
+    is_lossy = header.dataset.file_meta.TransferSyntaxUID in LOSSY
+    return is_lossy or header.text("LossyImageCompression") == "01"
+
+
+def _find_incomplete(slices: Sequence[SliceHeader]) -> list[Notice]:
+    """Slices lost at an end leave no gap: only the count that some scanners write shows them."""
+    acquisitions: dict[str, list[SliceHeader]] = {}
+    for header in slices:
+        acquisitions.setdefault(header.text("AcquisitionNumber"), []).append(header)
+    notices = []
+    for number, group in acquisitions.items():
+        promised = max(
+            (int(n) for h in group if (n := h.text("ImagesInAcquisition")).isdigit()), default=0
         )
-    wide = gaps > 1.5 * step
-    for index in np.flatnonzero(wide):
-        steps = gaps[index] / step
-        is_whole = abs(steps - round(steps)) < WHOLE_STEPS_TOLERANCE
-        if is_whole and not _lasts(gaps, int(index)):
-            low, high = (grid.positions_mm[i] for i in (index, index + 1))
-            raise SeriesRefusedError(
-                "missing-slice",
-                f"{round(steps) - 1} slice(s) missing between {_place(low)} and {_place(high)} "
-                f"({headers[index].name}, {headers[index + 1].name}).",
+        if promised > len(group):
+            text = (
+                f"Acquisition {number or 'unknown'} is said to have {promised} images; "
+                f"{len(group)} are here."
             )
-    if np.ptp(gaps) > max(SPACING_TOLERANCE * step, SAME_POSITION_MM):
-        return [f"Slices are {gaps.min():.2f} to {gaps.max():.2f} mm apart; each keeps its place."]
-    return []
-
-
-def _lasts(gaps: NDArray[np.float64], index: int) -> bool:
-    """Whether the gap is one of several equal ones in a row."""
-    alike = np.abs(gaps - gaps[index]) < SPACING_TOLERANCE * gaps[index]
-    first = last = index
-    while first > 0 and alike[first - 1]:
-        first -= 1
-    while last + 1 < len(gaps) and alike[last + 1]:
-        last += 1
-    return last - first + 1 >= LASTING_GAPS
-
-
-def _place(position_mm: NDArray[np.float64]) -> str:
-    """The coordinate that tells slices apart, for an axial scan z."""
-    return f"z = {position_mm[2]:.2f} mm"
+            notices.append(warning("incomplete-acquisition", text))
+    return notices

@@ -1,72 +1,191 @@
-"""Pixels of one slice, in Hounsfield units."""
+"""Pixels of slices, in Hounsfield units."""
 
 from __future__ import annotations
 
-import struct
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels.utils import pixel_array
 
+from contouring.codestreams import is_whole, read_size
+from contouring.dicom_files import UNREADABLE, declared_bytes, read_with_pixels
 from contouring.errors import SeriesRefusedError
+from contouring.input_policies import refusal
+from contouring.multiframe import split_frames
 from contouring.recipe import AIR_HU
+from contouring.slice_headers import SliceHeader
+from contouring.transfer_syntaxes import COMPRESSED
 
-# What pydicom and its decoders raise over damaged or unknown pixels.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    NotImplementedError,
-    KeyError,
-    IndexError,
-    EOFError,
-    struct.error,
-    BytesLengthException,
+HU_LIMITS = (AIR_HU, 32767)
+# Scanners fill the corners around their round field of view with -2000 or -3024; noise in air
+# stays above this.
+OUTSIDE_HU = -1500
+# What a decoder needs to know of a frame (PS3.3 C.7.6.3).
+PIXEL_KEYWORDS = (
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
 )
-HU_LIMITS = (AIR_HU, 32767)  # below air: the circle that scanners fill around their field of view
+# Lossless coding of noise may lengthen it a little; what is far longer expands to who knows what.
+MOST_LENGTHENING = 2
+MOST_OVERHEAD_BYTES = 4096
 
 
-def read_hu(path: Path) -> NDArray[np.int16]:
-    """(rows, columns) int16 Hounsfield units, by the slice's own rescale; padding reads as air.
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """`hu`: (rows, columns) int16 Hounsfield units, air where the scan shows nothing.
 
-    Raises `SeriesRefusedError` naming the file when the pixels cannot be decoded.
+    `in_view`: (rows, columns) bool, False for padding and outside the reconstruction circle.
     """
-    dataset = pydicom.dcmread(path)
-    try:
-        stored = dataset.pixel_array
-        slope = float(dataset.get("RescaleSlope") or 1)
-        intercept = float(dataset.get("RescaleIntercept") or 0)
-        is_padding = _is_padding(dataset, stored)
-    except UNREADABLE as error:
-        raise SeriesRefusedError(
-            "unreadable-pixels", f"The pixels of {path.name} cannot be decoded: {error}"
-        ) from error
-    if stored.ndim != 2:
-        raise SeriesRefusedError(
-            "not-one-plane", f"{path.name} holds pixels of shape {stored.shape}, not one plane."
+
+    hu: NDArray[np.int16]
+    in_view: NDArray[np.bool_]
+
+
+class PixelFile:
+    """A CT file opened for its pixels.
+
+    Raises `SeriesRefusedError` naming the file wherever pixels are missing or cannot be decoded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._dataset = read_with_pixels(path)
+            self._frames = self._split()
+            self._pixel_vr = self._dataset["PixelData"].VR
+            del self._dataset.PixelData  # the frames hold it now
+        except UNREADABLE as error:
+            raise self._unreadable(error) from error
+
+    def read_plane(self, frame: int | None) -> Plane:
+        """One frame, by its own rescale; None for the plane of a plain file."""
+        try:
+            header = self._headers[frame or 0].dataset
+            content = bytes(self._frames[frame or 0])
+            self._check_frame(content, header)
+            return _build_plane(self._decode(content, header), header)
+        except UNREADABLE as error:
+            raise self._unreadable(error) from error
+
+    @cached_property
+    def _headers(self) -> list[SliceHeader]:
+        return split_frames(SliceHeader(self._path, self._path.name, self._dataset))
+
+    @property
+    def _is_compressed(self) -> bool:
+        return self._dataset.file_meta.TransferSyntaxUID in COMPRESSED
+
+    def _split(self) -> list[bytes | memoryview]:
+        """Each frame's bytes, as they are encoded."""
+        dataset = self._dataset
+        count = int(dataset.get("NumberOfFrames") or 1)
+        pixels = dataset.get("PixelData")
+        if pixels is None:
+            raise refusal(
+                "no-pixels", f"{self._path.name} holds no pixels, or breaks off within them."
+            )
+        if self._is_compressed:
+            frames: list[bytes | memoryview] = [*generate_frames(pixels, number_of_frames=count)]
+            if len(frames) != count:
+                raise refusal(
+                    "truncated-pixels",
+                    f"{self._path.name} holds {len(frames)} of {count} frames: send it again.",
+                )
+            return frames
+        whole = declared_bytes(dataset)
+        if not whole <= len(pixels) <= whole + whole % 2:
+            name = "truncated-pixels" if len(pixels) < whole else "excess-pixels"
+            raise refusal(
+                name,
+                f"{self._path.name} holds {len(pixels)} bytes of pixels where its header "
+                f"declares {whole}: send it again.",
+            )
+        size = whole // count
+        whole_view = memoryview(pixels)  # no second copy of a file of many frames
+        return [whole_view[number * size : (number + 1) * size] for number in range(count)]
+
+    def _check_frame(self, content: bytes, header: Dataset) -> None:
+        """A compressed frame must be whole and of the declared size before it is decoded."""
+        if not self._is_compressed:
+            return
+        kind = COMPRESSED[self._dataset.file_meta.TransferSyntaxUID]
+        if not is_whole(content, kind):
+            raise refusal(
+                "truncated-pixels",
+                f"The compressed pixels of {self._path.name} break off: send it again.",
+            )
+        size, declared = read_size(content, kind), (int(header.Rows), int(header.Columns))
+        plain = declared[0] * declared[1] * int(header.BitsAllocated) // 8
+        is_long = len(content) > MOST_LENGTHENING * plain + MOST_OVERHEAD_BYTES
+        if is_long or size not in (None, declared):
+            raise refusal(
+                "codestream-size",
+                f"The compressed pixels of {self._path.name} are {len(content)} bytes and "
+                f"{size or 'no size'}, where the header declares {declared} rows and columns.",
+            )
+
+    def _decode(self, content: bytes, header: Dataset) -> NDArray[np.integer]:
+        """(rows, columns) stored values: sign extended, without what lies above the stored bits."""
+        frame = Dataset()
+        for keyword in PIXEL_KEYWORDS:
+            if keyword in header:
+                setattr(frame, keyword, header[keyword].value)
+        frame.file_meta = FileMetaDataset()
+        frame.file_meta.TransferSyntaxUID = self._dataset.file_meta.TransferSyntaxUID
+        pixels = encapsulate([content]) if self._is_compressed else content
+        frame.add_new("PixelData", self._pixel_vr, pixels)
+        frame.set_original_encoding(*self._dataset.original_encoding)
+        return cast("NDArray[np.integer]", pixel_array(frame, raw=True))
+
+    def _unreadable(self, error: Exception) -> SeriesRefusedError:
+        return refusal(
+            "unreadable-pixels", f"The pixels of {self._path.name} cannot be decoded: {error}"
         )
-    hu = np.clip(np.round(stored * slope + intercept), *HU_LIMITS).astype(np.int16)
-    hu[is_padding] = AIR_HU
-    return np.asarray(hu)
 
 
-def _is_padding(dataset: Dataset, stored: NDArray[np.integer]) -> NDArray[np.bool_]:
+def read_hu(path: Path, frame: int | None = None) -> NDArray[np.int16]:
+    """(rows, columns) int16 Hounsfield units of one slice; padding reads as air."""
+    return PixelFile(path).read_plane(frame).hu
+
+
+def _build_plane(stored: NDArray[np.integer], header: Dataset) -> Plane:
+    slope, intercept = float(header.RescaleSlope), float(header.RescaleIntercept)
+    exact: NDArray[np.number]
+    if slope == 1.0 and intercept.is_integer() and stored.dtype.itemsize == 2:
+        exact = stored.astype(np.int32) + int(intercept)  # four times as quick, and most scanners'
+    else:
+        exact = np.round(stored * slope + intercept)
+    is_outside = _is_padding(header, stored) | (exact < OUTSIDE_HU)
+    hu = np.clip(exact, *HU_LIMITS, dtype=exact.dtype).astype(np.int16)
+    hu[is_outside] = AIR_HU
+    return Plane(hu, ~is_outside)
+
+
+def _is_padding(header: Dataset, stored: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Pixels that stand for nothing (PS3.3 C.7.5.1.1.2), compared as stored."""
-    value = dataset.get("PixelPaddingValue")
+    value = header.get("PixelPaddingValue")
     if value is None:
         return np.zeros(stored.shape, bool)
-    first = _as_stored(int(value), dataset)
-    last = _as_stored(int(dataset.get("PixelPaddingRangeLimit", value)), dataset)
+    first = _as_stored(int(value), header)
+    last = _as_stored(int(header.get("PixelPaddingRangeLimit", value)), header)
     return (stored >= min(first, last)) & (stored <= max(first, last))
 
 
-def _as_stored(value: int, dataset: Dataset) -> int:
+def _as_stored(value: int, header: Dataset) -> int:
     """A padding value in the pixels' own sign, whichever VR it was written in."""
-    bits = int(dataset.BitsAllocated)
+    bits = int(header.BitsAllocated)
     value %= 1 << bits
-    is_negative = int(dataset.PixelRepresentation) == 1 and value >= 1 << (bits - 1)
+    is_negative = int(header.PixelRepresentation) == 1 and value >= 1 << (bits - 1)
     return value - (1 << bits) if is_negative else value

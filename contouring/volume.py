@@ -2,37 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contouring.dicom_series import CTSeries
+from contouring.errors import SeriesRefusedError
 from contouring.grid import Grid
-from contouring.slice_pixels import read_hu
+from contouring.notices import Notice
+from contouring.pixel_gate import check_hu
+from contouring.slice_headers import name_place
+from contouring.slice_pixels import PixelFile, Plane
 
 READ_THREADS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class CTVolume:
-    """`hu`: (slices, rows, columns) int16, Hounsfield units, slices ascending along the normal."""
+    """`hu`: (slices, rows, columns) int16, Hounsfield units, slices ascending along the normal.
+
+    `in_view`: (rows, columns) bool, False where a pixel is padding or outside the reconstruction
+    circle in every slice; what broadcasts to that is widened. `warnings`: what only pixels show.
+    """
 
     grid: Grid
     hu: NDArray[np.int16]
+    in_view: NDArray[np.bool_] = field(default_factory=lambda: np.ones((1, 1), bool))
+    warnings: tuple[Notice, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "in_view", np.broadcast_to(self.in_view, self.hu.shape[1:]))
 
 
 def build_volume(series: CTSeries, done: Callable[[float], None]) -> CTVolume:
-    """Read the pixels of every slice, several at a time.
+    """Read the pixels of every slice, several at a time, and judge them.
 
-    Raises `SeriesRefusedError` for a slice whose pixels cannot be decoded.
+    Raises `SeriesRefusedError` for a slice whose pixels cannot be decoded, with its place, and for
+    a scan whose values are no CT numbers.
     """
-    paths = [instance.path for instance in series.instances]
     hu = np.empty(series.grid.shape_zyx, np.int16)
+    in_view = np.zeros(hu.shape[1:], bool)
+    # A file of many frames is opened once; plain files are opened and dropped one by one.
+    uses = Counter(instance.path for instance in series.instances)
+    opened = {path: PixelFile(path) for path, count in uses.items() if count > 1}
     with ThreadPoolExecutor(READ_THREADS) as pool:
-        for number, plane in enumerate(pool.map(read_hu, paths)):
-            hu[number] = plane
-            done((number + 1) / len(hu))
-    return CTVolume(series.grid, hu)
+        try:
+            planes = pool.map(lambda index: _read_plane(series, index, opened), range(len(hu)))
+            for number, plane in enumerate(planes):
+                hu[number] = plane.hu
+                in_view |= plane.in_view
+                done((number + 1) / len(hu))
+        finally:
+            pool.shutdown(cancel_futures=True)  # a job that was cancelled waits for no slice
+    return CTVolume(series.grid, hu, in_view, tuple(check_hu(hu, in_view, series.grid)))
+
+
+def _read_plane(series: CTSeries, index: int, opened: Mapping[Path, PixelFile]) -> Plane:
+    instance = series.instances[index]
+    try:
+        file = opened.get(instance.path) or PixelFile(instance.path)
+        return file.read_plane(instance.frame)
+    except SeriesRefusedError as error:
+        # A server has its own names for files: the place is what the sender can find.
+        place = name_place(series.grid.positions_mm[index], series.grid.normal)
+        raise SeriesRefusedError(
+            error.fault, f"{error.reason} (the slice at {place} mm)"
+        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from contouring.dicom_series import SeriesSearch, find_series
+from contouring.notices import Notice
 from contouring.phantom_scan import even_offsets
 from contouring.phantom_series import SeriesHeader
 from tests.phantoms import SMALL_SCAN, write_small_series
@@ -56,6 +57,11 @@ def move(file: Path, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> None:
     edit(
         file, ImagePositionPatient=[round(p + d, 4) for p, d in zip(position, shifts, strict=True)]
     )
+
+
+def names_of(notices: Iterable[Notice]) -> list[str]:
+    """The slugs of warnings."""
+    return [notice.name for notice in notices]
 
 
 def copy(file: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import EnhancedCTImageStorage, MRImageStorage
+from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
 
 from contouring.dicom_series import find_series, read_series
 from contouring.errors import (
@@ -23,6 +23,7 @@ from contouring.phantom_scan import PATIENT_POSITIONS
 from tests.contouring.ct_files import (
     TINY_SCAN,
     edit,
+    names_of,
     unzip_real,
     write_raw,
     write_tiny_series,
@@ -135,13 +136,26 @@ def test_other_files_beside_a_series_are_ignored_and_listed(tmp_path: Path) -> N
     "values",
     [
         {"SOPClassUID": MRImageStorage, "Modality": "MR"},
-        {"SOPClassUID": EnhancedCTImageStorage},
+        {"SOPClassUID": SecondaryCaptureImageStorage},
         {"SOPClassUID": None},
         {"Modality": "PT"},
         {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
         {"ImageType": "LOCALIZER"},
+        {"ImageType": ["DERIVED", "SECONDARY", "MIP"]},
+        {"ImageType": "MIN_IP"},
+        {"VolumetricProperties": "DISTORTED"},
     ],
-    ids=["MR", "enhanced CT", "no class", "PET", "scout", "scout of one word"],
+    ids=[
+        "MR",
+        "page",
+        "no class",
+        "PET",
+        "scout",
+        "scout of one word",
+        "projection",
+        "projection of one word",
+        "distorted",
+    ],
 )
 def test_an_upload_without_ct_slices_is_refused_and_says_what_it_held(
     tmp_path: Path, values: dict[str, object]
@@ -151,7 +165,9 @@ def test_an_upload_without_ct_slices_is_refused_and_says_what_it_held(
     for file in files:
         edit(file, **values)
 
-    with pytest.raises(NoCTSeriesError, match=r"CT0001\.dcm: (not a CT image|a scout)"):
+    with pytest.raises(
+        NoCTSeriesError, match=r"CT0001\.dcm: (not a CT image|a scout|a projection)"
+    ):
         find_series(files)
 
 
@@ -185,7 +201,9 @@ def test_a_damaged_file_at_the_end_of_a_series_is_not_dropped_in_silence(tmp_pat
     (series,) = find_series(files).series
 
     assert len(series.instances) == 7
-    assert series.warnings == ("CT0008.dcm: a damaged DICOM file, left out.",)
+    assert [str(notice) for notice in series.warnings] == [
+        "damaged-file: CT0008.dcm: a damaged DICOM file, left out."
+    ]
 
 
 def test_a_damaged_patient_or_study_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
@@ -264,7 +282,7 @@ def test_a_real_feet_first_abdomen_is_taken_as_it_lies(tmp_path: Path) -> None:
     assert series.grid.row_direction.tolist() == first.ImageOrientationPatient[:3]
     assert np.diff(series.grid.positions_mm[:, 2]) == pytest.approx(5.0 * np.ones(40))
     assert series.grid.positions_mm[0].tolist() == first.ImagePositionPatient
-    assert series.warnings == ()
+    assert names_of(series.warnings) == ["contrast-agent"]
 
 
 def test_a_real_head_scan_with_a_tilted_gantry_is_refused_as_such(tmp_path: Path) -> None:
@@ -275,7 +293,7 @@ def test_a_real_head_scan_with_a_tilted_gantry_is_refused_as_such(tmp_path: Path
 
     assert search.series == ()
     assert {refused.fault for refused in search.refused} == {"gantry-tilt"}
-    assert "gantry tilt" in search.refused[0].reason
+    assert "gantry tilt, 18.5 degrees" in search.refused[0].reason
 
 
 def test_real_surviews_are_no_ct_series(tmp_path: Path) -> None:
@@ -294,6 +312,17 @@ def test_what_else_lies_in_a_folder_becomes_a_warning(tmp_path: Path) -> None:
 
     warnings = read_series(tmp_path).warnings
 
-    assert warnings[0] == "note0.txt: not a DICOM file, ignored."
-    assert warnings[-1] == "2 more files were ignored."
-    assert len(warnings) == 6
+    assert warnings[0].text == "note0.txt: not a DICOM file, ignored."
+    assert warnings[-1].text == "2 more files were ignored."
+    assert names_of(warnings) == ["ignored-file"] * 6
+
+
+def test_a_refused_neighbour_in_a_folder_becomes_a_warning(tmp_path: Path) -> None:
+    """It may be the one that was meant."""
+    write_tiny_series(tmp_path / "a")
+    write_tiny_series(tmp_path / "b", seed="other")[3].unlink()
+
+    (notice,) = read_series(tmp_path).warnings
+
+    assert notice.name == "refused-neighbour"
+    assert "A slice is missing" in notice.text

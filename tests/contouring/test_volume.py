@@ -6,12 +6,17 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from contouring.dicom_series import find_series, read_series
 from contouring.errors import JobCancelledError, SeriesRefusedError
-from contouring.volume import build_volume
-from tests.contouring.ct_files import TINY_SCAN, edit, write_tiny_series
+from contouring.phantom_scan import Scan, even_offsets
+from contouring.phantom_series import write_phantom
+from contouring.recipe import AIR_HU
+from contouring.volume import CTVolume, build_volume
+from tests.contouring.ct_files import TINY_SCAN, edit, names_of, unzip_real, write_tiny_series
+from tests.contouring.grids import grid_of
 from tests.phantoms import one_structure_phantom
 
 
@@ -37,11 +42,12 @@ def test_progress_is_told_slice_by_slice(tmp_path: Path) -> None:
 
 
 def test_a_slice_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
-    """The sender must know which one to send again."""
+    """The sender must know which one to send again; a server has names of its own for files."""
     files = write_tiny_series(tmp_path)
     edit(files[5], PixelData=b"\0" * 10)
+    place = f"{TINY_SCAN.origin_mm(5)[2]:g}"
 
-    with pytest.raises(SeriesRefusedError, match=r"CT0006\.dcm"):
+    with pytest.raises(SeriesRefusedError, match=rf"CT0006\.dcm .*the slice at z = {place} mm"):
         build_volume(read_series(tmp_path), lambda _: None)
 
 
@@ -54,3 +60,59 @@ def test_a_cancelled_job_stops_reading(tmp_path: Path) -> None:
 
     with pytest.raises(JobCancelledError):
         build_volume(read_series(tmp_path), cancel)
+
+
+def test_pixels_that_are_padding_in_every_slice_are_out_of_view(tmp_path: Path) -> None:
+    """The round field of view of a scanner, told from air that only looks like it."""
+    files = write_tiny_series(tmp_path)
+    for number, file in enumerate(files):
+        stored = pydicom.dcmread(file).pixel_array.astype(np.int32) - 1024
+        stored[0, :] = -2000
+        stored[1, :3] = -3024
+        stored[5, number] = -2000
+        edit(
+            file,
+            PixelData=stored.astype("<i2").tobytes(),
+            PixelRepresentation=1,
+            RescaleIntercept=0,
+        )
+
+    ct = build_volume(read_series(tmp_path), lambda _: None)
+
+    assert not ct.in_view[0].any()
+    assert not ct.in_view[1, :3].any()
+    assert ct.in_view.sum() == 18 * 22 - 22 - 3
+    assert (ct.hu[:, 0] == AIR_HU).all()
+    assert ct.hu[3, 5, 3] == AIR_HU
+
+
+def test_what_only_pixels_show_is_warned_of(tmp_path: Path) -> None:
+    """The gate's second half, in the job's first stage."""
+    write_phantom(tmp_path, scan=Scan(rows=120, columns=120, slice_offsets_mm=even_offsets(4, 3.0)))
+
+    ct = build_volume(read_series(tmp_path), lambda _: None)
+
+    assert names_of(ct.warnings) == ["no-air", "truncated-field-of-view"]
+
+
+def test_a_volume_without_a_view_is_seen_whole() -> None:
+    """Volumes made by hand have no circle."""
+    ct = CTVolume(grid_of(TINY_SCAN), np.zeros(TINY_SCAN.shape_zyx, np.int16))
+
+    assert ct.in_view.shape == (18, 22)
+    assert ct.in_view.all()
+    assert ct.warnings == ()
+
+
+def test_the_round_view_of_a_real_scanner_is_found(tmp_path: Path) -> None:
+    """It pads with -2000 around the circle, which reads as -3024 HU."""
+    files = unzip_real("abdomen-ge-feet-first.zip", tmp_path)
+    (series,) = find_series(files).series
+
+    ct = build_volume(series, lambda _: None)
+
+    assert ct.in_view[256, 256]
+    assert not ct.in_view[0, 0]
+    assert 0.75 < ct.in_view.mean() < 0.81  # a circle in a square: 0.785
+    assert ct.hu.min() == AIR_HU
+    assert ct.warnings == ()

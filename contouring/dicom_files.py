@@ -1,0 +1,120 @@
+"""DICOM files read with bounds: headers without pixels, and deflated files inflated no further
+than what they declare.
+
+A deflated file (PS3.5 A.5) is one stream from its meta group on. Ten kilobytes of it can inflate to
+ten megabytes, so it is inflated step by step against a limit, never at once.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_file_meta_info
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+
+from contouring.input_policies import refusal
+
+# What pydicom and its decoders raise over damaged files; it decodes many values only on access.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    NotImplementedError,
+    KeyError,
+    IndexError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    BytesLengthException,
+    InvalidDicomError,
+)
+# An enhanced CT of 4,000 frames has about 20 MB of functional groups.
+MOST_HEADER_BYTES = 32 * 2**20
+PREAMBLE = bytes(128) + b"DICM"
+PIXEL_DATA = b"\xe0\x7f\x10\x00"  # the tag (7FE0,0010), behind all that a header holds
+GROUP_LENGTH_BYTES = 12  # the element (0002,0000) itself, which its value does not count
+
+
+@dataclass(frozen=True)
+class _Inflated:
+    """A deflated file as Explicit VR Little Endian: all of it, or cut at a limit, or broken off."""
+
+    content: bytes
+    is_whole: bool
+    is_cut: bool
+
+
+def read_header(path: Path) -> Dataset:
+    """The dataset without pixels.
+
+    Raises `InvalidDicomError` for what is no DICOM file and one of `UNREADABLE` for damaged ones.
+    """
+    if _is_deflated(path):
+        inflated = _inflate(path, MOST_HEADER_BYTES)
+        if not inflated.is_whole and PIXEL_DATA not in inflated.content:
+            raise EOFError("the header breaks off or is longer than any")
+        return _parse(BytesIO(inflated.content), stop_before_pixels=True)
+    return _parse(path, stop_before_pixels=True)
+
+
+def read_with_pixels(path: Path) -> Dataset:
+    """The whole dataset, its pixels still encoded; deflated files read as if they were not.
+
+    Raises `SeriesRefusedError` for a deflated file that holds more than it declares, and one of
+    `UNREADABLE` for damaged ones.
+    """
+    if not _is_deflated(path):
+        return _parse(path)
+    limit = MOST_HEADER_BYTES + declared_bytes(read_header(path))
+    inflated = _inflate(path, limit)
+    if inflated.is_cut:
+        raise refusal(
+            "deflated-too-large",
+            f"{path.name} inflates to more than the {limit} bytes that its header accounts for.",
+        )
+    if not inflated.is_whole:
+        raise refusal("truncated-pixels", f"{path.name} breaks off: send it again.")
+    return _parse(BytesIO(inflated.content))
+
+
+def declared_bytes(dataset: Dataset) -> int:
+    """Bytes of all frames as they are when nothing is compressed."""
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    return frames * int(dataset.Rows) * int(dataset.Columns) * (int(dataset.BitsAllocated) // 8)
+
+
+def _parse(source: Path | BytesIO, stop_before_pixels: bool = False) -> Dataset:
+    try:
+        return dcmread(source, stop_before_pixels=stop_before_pixels)
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk's fault, not the file's
+        raise ValueError(f"a sequence breaks off: {error}") from error
+
+
+def _is_deflated(path: Path) -> bool:
+    return bool(
+        read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    )
+
+
+def _inflate(path: Path, limit: int) -> _Inflated:
+    meta = read_file_meta_info(path)
+    start = len(PREAMBLE) + GROUP_LENGTH_BYTES + int(meta.FileMetaInformationGroupLength)
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = stream.decompress(path.read_bytes()[start:], limit + 1)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    head = DicomBytesIO()
+    write_file_meta_info(head, meta, enforce_standard=False)
+    return _Inflated(PREAMBLE + head.getvalue() + content, stream.eof, len(content) > limit)
