@@ -42,24 +42,37 @@ def predict_fields(
     inside = image.shape
     padded = _padded(image, stage)
     windows = plan_windows(padded.shape, _window(stage, padded.shape), stage.overlap)
-    logits: NDArray[np.float32] | None = None
-    weights = blending_weights(_extent(windows[0]))
+    logits = _blended(predictor, padded, windows, done)
+    return Fields(lattice, logits[(slice(None), *(slice(n) for n in inside))])
+
+
+def _blended(
+    predictor: Predictor,
+    padded: NDArray[np.float32],
+    windows: tuple[tuple[slice, slice, slice], ...],
+    done: FractionDone,
+) -> NDArray[np.float32]:
+    """Logits (channels, z, y, x) of the whole image."""
+    extent = _extent(windows[0])
+    first = _predicted(predictor, padded[windows[0]], extent)
+    if len(windows) == 1:
+        return first
+    weights = blending_weights(extent)
     total = np.zeros(padded.shape, np.float32)
+    logits = np.zeros((len(first), *padded.shape), np.float32)
     for number, window in enumerate(windows):
-        answer = _checked(predictor.predict(np.ascontiguousarray(padded[window])), weights.shape)
-        if len(windows) == 1:
-            logits, total[:] = answer, 1
-            break
-        if logits is None:
-            logits = np.zeros((len(answer), *padded.shape), np.float32)
+        answer = first if number == 0 else _predicted(predictor, padded[window], extent)
         logits[(slice(None), *window)] += answer * weights
         total[window] += weights
         done((number + 1) / len(windows))
-    if logits is None:
-        raise InferenceError("No window was planned: the scan holds no voxel.")
-    if len(windows) > 1:
-        logits /= total
-    return Fields(lattice, logits[(slice(None), *(slice(n) for n in inside))])
+    logits /= total
+    return logits
+
+
+def _predicted(
+    predictor: Predictor, window: NDArray[np.float32], shape: tuple[int, int, int]
+) -> NDArray[np.float32]:
+    return _checked(predictor.predict(np.ascontiguousarray(window)), shape)
 
 
 @dataclass(frozen=True, eq=False)

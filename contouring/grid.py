@@ -86,3 +86,9 @@ class Grid:
             columns_mm, self.row_direction
         )
         return np.asarray(self.positions_mm[slice_index] + in_plane, np.float64)
+
+    def slice_in_words(self, slice_index: int) -> str:
+        """A slice as people find it: its number from 1 and its place along the patient."""
+        axis = int(np.abs(self.normal).argmax())
+        place = f"{'xyz'[axis]} = {float(self.positions_mm[slice_index, axis]):.1f} mm"
+        return f"slice {slice_index + 1} of {len(self.positions_mm)}, {place}"

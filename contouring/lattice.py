@@ -163,33 +163,42 @@ def interpolation_matrix(
 def cubic_matrix(
     source_mm: NDArray[np.float64], target_mm: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """(targets, sources) weights of cubic convolution between evenly spaced sources.
+    """(targets, sources) weights of cubic interpolation; rows sum to one.
 
-    Keys, IEEE Transactions on Acoustics, Speech and Signal Processing 29:1153-1160, 1981, equation
-    15: exact for parabolas, where chords of linear interpolation cut curved borders short. The
-    first and the last step continue the line through the two sources at the end; beyond them the
-    end value holds; rows sum to one.
+    Exact for parabolas, where chords of linear interpolation cut curved borders short. Between
+    even sources it is the cubic convolution of Keys, IEEE Transactions on Acoustics, Speech and
+    Signal Processing 29:1153-1160, 1981, equation 15; between uneven ones the slope at a source is
+    still that of the parabola through it and its neighbours. The first and the last step end with
+    the slope of their chord; beyond the ends the end value holds.
     """
     if len(source_mm) < 2:
         return np.ones((len(target_mm), len(source_mm)), np.float32)
-    step = (source_mm[-1] - source_mm[0]) / (len(source_mm) - 1)
-    places = np.clip((target_mm - source_mm[0]) / step, 0, len(source_mm) - 1)
-    matrix = np.zeros((len(target_mm), len(source_mm)), np.float32)
-    targets = np.arange(len(target_mm))
-    for neighbour in range(-1, 3):
-        source = np.floor(places).astype(int) + neighbour
-        weights = _cubic_kernel(np.abs(places - source))
-        there = np.clip(source, 0, len(source_mm) - 1)
-        beyond = np.where(source == there, 0.0, weights)
-        np.add.at(matrix, (targets, there), weights + beyond)
-        np.add.at(matrix, (targets, np.clip(2 * there - source, 0, len(source_mm) - 1)), -beyond)
-    return matrix
+    targets = np.clip(target_mm, source_mm[0], source_mm[-1])
+    left = np.clip(np.searchsorted(source_mm, targets, side="right") - 1, 0, len(source_mm) - 2)
+    gap = source_mm[left + 1] - source_mm[left]
+    t = (targets - source_mm[left]) / gap
+    slopes = _slope_matrix(source_mm)
+    matrix = (gap * (t**3 - 2 * t**2 + t))[:, None] * slopes[left]
+    matrix += (gap * (t**3 - t**2))[:, None] * slopes[left + 1]
+    rows = np.arange(len(targets))
+    matrix[rows, left] += 2 * t**3 - 3 * t**2 + 1
+    matrix[rows, left + 1] += 3 * t**2 - 2 * t**3
+    return np.asarray(matrix, np.float32)
 
 
-def _cubic_kernel(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
-    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
-    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+def _slope_matrix(source_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(sources, sources): the slope at each source, of its parabola or, at the ends, its chord."""
+    count = len(source_mm)
+    gaps = np.diff(source_mm)
+    before, after = gaps[:-1], gaps[1:]
+    inner = np.arange(1, count - 1)
+    slopes = np.zeros((count, count))
+    slopes[inner, inner - 1] = -after / (before * (before + after))
+    slopes[inner, inner] = (after - before) / (before * after)
+    slopes[inner, inner + 1] = before / (after * (before + after))
+    slopes[0, :2] = -1 / gaps[0], 1 / gaps[0]
+    slopes[-1, -2:] = -1 / gaps[-1], 1 / gaps[-1]
+    return slopes
 
 
 def averaging_matrix(

@@ -19,11 +19,16 @@ BOX_MARGIN = 2  # lattice steps around a structure, so that its zero surface lie
 
 @dataclass(frozen=True, eq=False)
 class StructureField:
-    """`field`: (z, y, x) float32, positive inside the structure, on `lattice` (its own box)."""
+    """`field`: (z, y, x) float32, positive inside the structure, on `lattice` (its own box).
+
+    `islands`: separate parts before the largest were chosen; `dropped_cm3`: volume of the others.
+    """
 
     structure: Structure
     field: NDArray[np.float32]
     lattice: Lattice
+    islands: int = 1
+    dropped_cm3: float = 0.0
 
 
 def select_structures(
@@ -45,13 +50,23 @@ def _select(
     box = _grown(found, fields.lattice.shape_zyx)
     field = margin(fields, ranking, structure.label, box)
     labels, count = ndimage.label(field > 0, TOUCHING)
+    lattice = _cropped(fields.lattice, box)
+    dropped_cm3 = 0.0
     if count > structure.components:
         sizes = np.bincount(labels.ravel())[1:]
         kept = np.zeros(count + 1, bool)
         kept[1 + np.argsort(-sizes, kind="stable")[: structure.components]] = True
+        dropped_cm3 = _volume_cm3((labels > 0) & ~kept[labels], lattice)
         # A dropped part is turned inside out: its border stays where it was, nothing is inside.
         field = np.where((labels > 0) & ~kept[labels], -np.abs(field), field)
-    return StructureField(structure, field, _cropped(fields.lattice, box))
+    return StructureField(structure, field, lattice, count, dropped_cm3)
+
+
+def _volume_cm3(mask: NDArray[np.bool_], lattice: Lattice) -> float:
+    """Of samples that each stand for half the way to their neighbours."""
+    lengths = [np.gradient(axis) if len(axis) > 1 else np.ones(1) for axis in lattice.axes_mm]
+    slices, rows, columns = lengths
+    return float(np.einsum("zyx,z,y,x", lattice.to_ct_axes(mask), slices, rows, columns)) / 1e3
 
 
 def _grown(

@@ -176,6 +176,18 @@ def test_a_stage_with_spacing_sees_the_ct_at_that_spacing() -> None:
     assert [np.diff(axis)[0] for axis in fields.lattice.axes_mm] == pytest.approx([4.0, 3.0, 2.0])
 
 
+def test_a_stage_with_a_shape_sees_the_whole_scan_in_it() -> None:
+    """As localizers do that were trained on scans of one size."""
+    network = thresholds(100.0)
+    stage = replace(native((6, 8, 8)), shape_zyx=(6, 8, 8))
+
+    fields = predict_fields(random_ct(), stage, network, None, lambda _: None)
+
+    assert [seen.shape for seen in network.windows] == [(6, 8, 8)]
+    for samples, scan in zip(fields.lattice.axes_mm, random_ct().grid.axes_mm, strict=True):
+        assert (samples[0], samples[-1]) == pytest.approx((scan[0], scan[-1]))
+
+
 def test_progress_rises_window_by_window_to_one() -> None:
     """A bar that never moves looks like a dead server."""
     heard: list[float] = []

@@ -114,3 +114,14 @@ def test_a_single_slice_has_a_height_of_one_millimetre() -> None:
 
     assert grid.slice_heights_mm.tolist() == [1.0]
     assert grid.spacing_zyx_mm == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("position", "place"),
+    [("HFS", "z = 13.0 mm"), ("FFS", "z = -13.0 mm"), ("HFDL", "z = 13.0 mm")],
+)
+def test_a_slice_is_named_by_its_number_and_its_place(position: str, place: str) -> None:
+    """As people look it up in a planning system, whatever way slices run."""
+    scan = replace(UNEVEN_SCAN, position=position, centre_mm=(0.0, 0.0, 0.0))
+
+    assert grid_of(scan).slice_in_words(9).startswith(f"slice 10 of 10, {place}")

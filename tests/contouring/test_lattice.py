@@ -215,6 +215,24 @@ def test_cubic_weights_reproduce_parabolas_within_the_ends() -> None:
     assert values == pytest.approx(target**2, abs=1e-4)
 
 
+@given(POSITIONS)
+def test_cubic_weights_reproduce_parabolas_between_uneven_slices(source: FloatArray) -> None:
+    """Slices were added where the surgeon looked; borders bend there too."""
+    source = np.concatenate([[-10.0, -5.0], source, [source[-1] + 5.0, source[-1] + 12.0]])
+    target = np.linspace(source[1], source[-2], 40)
+
+    values = cubic_matrix(source, target) @ (source**2)
+
+    assert values == pytest.approx(target**2, rel=1e-4, abs=1e-2)
+
+
+def test_cubic_weights_between_even_sources_are_those_of_cubic_convolution() -> None:
+    """Half way: -1, 9, 9, -1 sixteenths (Keys 1981, a = -1/2)."""
+    matrix = cubic_matrix(np.arange(6.0), np.array([2.5]))
+
+    assert matrix == pytest.approx(np.array([[0, -1, 9, 9, -1, 0]]) / 16)
+
+
 def test_interpolation_holds_the_end_values_beyond_the_ends() -> None:
     """Extrapolation would invent organs outside the scan."""
     matrix = interpolation_matrix(np.array([0.0, 2.0, 5.0]), np.array([-4.0, 9.0]))

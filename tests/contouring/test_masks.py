@@ -52,6 +52,27 @@ def test_the_largest_components_are_kept_and_the_others_vanish(components: int) 
     assert np.count_nonzero(selected.field > 0) == np.count_nonzero(kept > 0)
 
 
+@pytest.mark.parametrize("scan", SCANS_AND_OBLIQUE, ids=name_of)
+def test_what_was_left_out_is_counted(scan: Scan) -> None:
+    """People are told of parts that they will not see; slices stand for their own heights."""
+    field = balls(scan, BIG, MIDDLE, SMALL)
+
+    one, two, all_ = (select(scan, field, components) for components in (1, 2, 3))
+
+    in_view = {ball: float(volumes_cm3(scan, balls(scan, ball) > 0)) for ball in (MIDDLE, SMALL)}
+    assert (one.islands, two.islands, all_.islands) == (3, 3, 3)
+    assert one.dropped_cm3 == pytest.approx(sum(in_view.values()), rel=1e-6)
+    assert two.dropped_cm3 == pytest.approx(min(in_view.values()), rel=1e-6)
+    assert all_.dropped_cm3 == 0
+
+
+def volumes_cm3(scan: Scan, mask: np.ndarray) -> float:
+    """Voxels times the height of their slice."""
+    area_mm2 = scan.row_spacing_mm * scan.column_spacing_mm
+    heights_mm = grid_of(scan).slice_heights_mm
+    return float(mask.sum(axis=(1, 2)) @ heights_mm * area_mm2 / 1e3)
+
+
 def test_a_dropped_part_leaves_the_kept_border_as_it_was() -> None:
     """Turning crumbs inside out must not touch the values that the kept contour runs between."""
     field = balls(UNEVEN_SCAN, BIG, MIDDLE)
