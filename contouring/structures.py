@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 NAME_LIMIT = 16  # TG-263 section 7.2, rule 1: what most planning systems take
 # ASCII without spaces (rule 2), nor a backslash, which DICOM takes for the end of a value.
+NAME_CHARACTERS = r"[!-\[\]-~]+"
 NAME_PATTERN = rf"^[!-\[\]-~]{{1,{NAME_LIMIT}}}$"
 
 

@@ -15,6 +15,7 @@ Millimetres = Annotated[float, Field(gt=0, le=50)]
 Margin = Annotated[float, Field(ge=0, le=500)]  # mm
 Volume = Annotated[float, Field(gt=0)]  # cm3
 Voxels = Annotated[int, Field(ge=1, le=1024)]
+ONE_LINE = r"^[^\\\x00-\x1f]+$"
 ColourPart = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -81,11 +82,11 @@ class LocalizerCard(StageCard):
 
 
 class CodeCard(_Strict):
-    """A code as DICOM writes it."""
+    """A code as DICOM writes it; a backslash would part it in two."""
 
-    value: Annotated[str, Field(min_length=1, max_length=16)]
-    scheme: Annotated[str, Field(min_length=1, max_length=16)]
-    meaning: Annotated[str, Field(min_length=1, max_length=64)]
+    value: Annotated[str, Field(max_length=16, pattern=ONE_LINE)]
+    scheme: Annotated[str, Field(max_length=16, pattern=ONE_LINE)]
+    meaning: Annotated[str, Field(max_length=64, pattern=ONE_LINE)]
 
 
 class StructureCard(_Strict):
