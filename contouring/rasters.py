@@ -5,6 +5,7 @@ Shares no code with the writer, so that it can judge it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from contouring.dicom_series import CTSeries
+
+FloatArray = NDArray[np.float64]
+Ring = tuple[FloatArray, FloatArray]
 
 
 def read_masks(rtstruct: bytes, series: CTSeries) -> dict[str, NDArray[np.bool_]]:
@@ -29,10 +33,16 @@ def read_masks(rtstruct: bytes, series: CTSeries) -> dict[str, NDArray[np.bool_]
 
 
 def _mask(item: Dataset, series: CTSeries) -> NDArray[np.bool_]:
-    slices = {instance.sop_instance_uid: k for k, instance in enumerate(series.instances)}
+    slices = {
+        (instance.sop_instance_uid, instance.frame): k
+        for k, instance in enumerate(series.instances)
+    }
     mask = np.zeros(series.shape_zyx, bool)
     for contour in item.get("ContourSequence") or []:
-        index = slices[str(contour.ContourImageSequence[0].ReferencedSOPInstanceUID)]
+        image = contour.ContourImageSequence[0]
+        number = image.get("ReferencedFrameNumber")  # counts from 1
+        frame = None if number is None else int(number) - 1
+        index = slices[str(image.ReferencedSOPInstanceUID), frame]
         points = np.array(contour.ContourData, np.float64).reshape(-1, 3)
         offsets = points - series.grid.positions_mm[index]
         rows = offsets @ series.grid.column_direction / series.grid.pixel_spacing_mm[0]
@@ -42,23 +52,60 @@ def _mask(item: Dataset, series: CTSeries) -> NDArray[np.bool_]:
 
 
 def fill_even_odd(
-    rows: NDArray[np.float64], columns: NDArray[np.float64], shape: tuple[int, int]
+    rows: FloatArray, columns: FloatArray, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """(rows, columns) pixels whose centre lies inside a closed polygon of (n,) index coordinates.
+    """(rows, columns) pixels whose centre lies in a closed polygon of (n,) index coordinates."""
+    return np.asarray(fill_rings([0], [(rows, columns)], (1, *shape))[0])
 
-    Every edge that crosses a row of centres toggles all pixels to its right.
+
+def fill_rings(
+    slices: Sequence[int], rings: Sequence[Ring], shape_zyx: tuple[int, int, int]
+) -> NDArray[np.bool_]:
+    """(slices, rows, columns) pixels inside an odd number of their slice's closed rings.
+
+    `slices`: each ring's slice; `rings`: (n,) row and (n,) column indices of its corners, pixel
+    centres at whole numbers.
     """
-    toggles = np.zeros((shape[0], shape[1] + 1), np.int32)
-    for row_a, column_a, row_b, column_b in zip(
-        rows, columns, np.roll(rows, -1), np.roll(columns, -1), strict=True
-    ):
-        first = max(int(np.ceil(min(row_a, row_b))), 0)
-        last = min(int(np.ceil(max(row_a, row_b))), shape[0])
-        if first < last:
-            crossed = np.arange(first, last)
-            at = column_a + (crossed - row_a) * (column_b - column_a) / (row_b - row_a)
-            np.add.at(toggles, (crossed, np.clip(np.ceil(at), 0, shape[1]).astype(int)), 1)
-    return np.asarray(np.cumsum(toggles[:, :-1], axis=1) % 2 == 1)
+    return np.asarray(count_turns(slices, rings, shape_zyx)[1] % 2 == 1)
+
+
+def count_turns(
+    slices: Sequence[int], rings: Sequence[Ring], shape_zyx: tuple[int, int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Per pixel centre: how often the rings run around it, and how many lines lie before it.
+
+    Every edge that crosses a row of centres counts for all pixels to its right: by its direction
+    in the first array, as one in the second, whose odd values are the inside by even-odd.
+    """
+    slice_count, row_count, column_count = shape_zyx
+    turns = np.zeros((slice_count, row_count, column_count + 1), np.int32)
+    lines = np.zeros_like(turns)
+    if not rings:
+        return turns[..., :-1], lines[..., :-1]
+    lengths = [len(rows) for rows, _ in rings]
+    row_a, column_a = (np.concatenate(axis) for axis in zip(*rings, strict=True))
+    row_b, column_b = (
+        np.concatenate([np.roll(coordinates, -1) for coordinates in axis])
+        for axis in zip(*rings, strict=True)
+    )
+    first = np.clip(np.ceil(np.minimum(row_a, row_b)), 0, row_count).astype(int)
+    last = np.clip(np.ceil(np.maximum(row_a, row_b)), 0, row_count).astype(int)
+    crossings = last - first
+    edge = np.repeat(np.arange(len(row_a)), crossings)
+    started = np.repeat(np.cumsum(crossings) - crossings, crossings)
+    row = first[edge] + np.arange(len(edge)) - started
+    slope = (column_b - column_a)[edge] / (row_b - row_a)[edge]
+    at = np.ceil(column_a[edge] + (row - row_a[edge]) * slope)
+    place = (
+        np.repeat(slices, lengths)[edge],
+        row,
+        np.clip(at, 0, column_count).astype(int),
+    )
+    np.add.at(turns, place, np.where(row_b > row_a, 1, -1)[edge])
+    np.add.at(lines, place, 1)
+    np.cumsum(turns, axis=2, out=turns)
+    np.cumsum(lines, axis=2, out=lines)
+    return turns[..., :-1], lines[..., :-1]
 
 
 def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
