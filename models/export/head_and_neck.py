@@ -48,6 +48,25 @@ CODES = {
     "Larynx": ("4596009", "Larynx"),
     "Mandible": ("91609006", "Mandible"),
 }
+LONG_NAMES = {
+    "Brainstem": "Brainstem",
+    "SpinalCord": "Spinal cord",
+    "Parotid_R": "Right parotid gland",
+    "Parotid_L": "Left parotid gland",
+    "Esophagus": "Esophagus",
+    "Larynx": "Larynx",
+    "Mandible": "Mandible",
+}
+# As models/training/volume_ranges.py finds them.
+VOLUME_RANGES_CM3 = {
+    "Brainstem": (6.9, 53.0),
+    "SpinalCord": (9.5, 57.0),
+    "Parotid_R": (9.4, 59.0),
+    "Parotid_L": (8.7, 60.0),
+    "Esophagus": (2.9, 33.0),
+    "Larynx": (1.6, 73.0),
+    "Mandible": (29.0, 120.0),
+}
 LATERALITY = {"_R": ("24028007", "Right"), "_L": ("7771000", "Left")}
 
 
@@ -129,7 +148,9 @@ def _structure(label: int, name: str) -> dict[str, Any]:
         "name": name,
         "colour": list(COLOURS[name]),
         "components": 1,
+        "description": LONG_NAMES[name],
         "interpreted_type": "ORGAN",
+        "volume_range_cm3": list(VOLUME_RANGES_CM3[name]),
         "code": {"value": value, "scheme": "SCT", "meaning": meaning},
     }
     if name[-2:] in LATERALITY:

@@ -53,6 +53,11 @@ class TrainingCase:
         return replace(self, hu=self.hu[box], labels=self.labels[box])
 
 
+def structure_name(at_source: str) -> str:
+    """The name in `STRUCTURES` of what `cases.json` calls a structure."""
+    return _NAMES_AT_THE_SOURCE.get(at_source, at_source)
+
+
 def nearest_tissue(case: TrainingCase) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     """Of each voxel, the distance to what was not blanked (mm) and the Hounsfield units there."""
     distance_mm, nearest = distance_transform_edt(
@@ -80,7 +85,7 @@ def _read_case(folder: Path, entry: dict[str, object]) -> TrainingCase:
     if nibabel.aff2axcodes(image.affine) != ("L", "P", "S"):
         raise ValueError(f"{name}: axes are not left, posterior, superior")
     x_mm, y_mm, z_mm = (float(v) for v in nibabel.affines.voxel_sizes(image.affine))
-    drawn = {_NAMES_AT_THE_SOURCE.get(s, s) for s in entry["structures"]}  # type: ignore[attr-defined]
+    drawn = {structure_name(s) for s in entry["structures"]}  # type: ignore[attr-defined]
     return TrainingCase(
         name=name,
         hu=np.ascontiguousarray(np.asarray(image.dataobj, np.int16).transpose(2, 1, 0)),

@@ -40,7 +40,7 @@ def case_dice(case: TrainingCase, cascade: Cascade, columns: int | None = None) 
         write_case(case, Path(folder), columns)
         series = read_series(Path(folder))
         try:
-            masks = read_masks(contour_series(series, cascade, STAMP).rtstruct, series)
+            masks = read_masks(contour_series(series, cascade, STAMP).outputs[0].rtstruct, series)
         except NothingFoundError:
             masks = {}
     nothing = np.zeros(truth.labels.shape, bool)
