@@ -1,51 +1,39 @@
-"""The straight line from a CT series to a structure set."""
+"""The straight line from a CT series to structure sets."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from contouring.contours import StructureContours, trace_contours
+from contouring.anatomy import find_anatomy
+from contouring.composition import check_sources
 from contouring.dicom_series import CTSeries
+from contouring.drafts import Draft, Output, draw_draft, release_draft, write_draft
 from contouring.errors import NothingFoundError
 from contouring.fields import Fields, predict_fields
-from contouring.grid import Grid
-from contouring.masks import select_structures
+from contouring.notices import Notice
 from contouring.preview import draw_preview
+from contouring.provenance import Origin, Stamp
 from contouring.recipe import Cascade
 from contouring.roi import find_roi
-from contouring.rtstruct import Origin, Stamp, write_structure_set
+from contouring.template import Template
 from contouring.volume import CTVolume, build_volume
 
-STAGES = ("read", "localize", "segment", "contour", "write")
-CONTOUR_THREADS = 2
+STAGES = ("read", "localize", "segment", "contour", "write", "check")
 
 Progress = Callable[[str, float], None]
 """Told the stage and the fraction of it that is done; may raise `JobCancelledError` to stop."""
 
 
 @dataclass(frozen=True)
-class StructureReport:
-    """What became of one structure of the model; a structure that was not found has no volume."""
-
-    name: str
-    found: bool
-    volume_cm3: float
-    slices: int
-    contours: int
-
-
-@dataclass(frozen=True)
 class Contouring:
-    """The result of a run: a DICOM file, a PNG, and what to tell people about them."""
+    """The result of a run: per template its files; a PNG; and what to tell people about them."""
 
-    rtstruct: bytes
+    outputs: tuple[Output, ...]
     preview_png: bytes
-    structures: tuple[StructureReport, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Notice, ...]
     stage_seconds: dict[str, float]
 
 
@@ -64,29 +52,51 @@ class _Stopwatch:
 
 
 def contour_series(
-    series: CTSeries, cascade: Cascade, stamp: Stamp, progress: Progress = lambda *_: None
+    series: CTSeries,
+    cascade: Cascade,
+    stamp: Stamp,
+    templates: Sequence[Template] = (Template("generic"),),
+    progress: Progress = lambda *_: None,
 ) -> Contouring:
-    """Contour one series with one model.
+    """Contour one series with one model: its networks run once, however many templates there are.
 
-    Raises `SeriesRefusedError` for pixels that cannot be read, `InferenceError` if a network fails
-    and `NothingFoundError` if it sees nothing.
+    Raises `SeriesRefusedError` for pixels that cannot be read or are no CT, `InferenceError` if a
+    network fails, `NothingFoundError` if it sees nothing, `DerivationError` for a template that the
+    model cannot serve, and `ReleaseCheckError` if a file does not hold what the network said.
     """
+    for template in templates:
+        check_sources(template, cascade.structures)
     watch = _Stopwatch(progress)
     with watch.stage("read") as done:
         ct = build_volume(series, done)
-    fields = _predict(ct, cascade, watch)
+    logits = _predict(ct, cascade, watch)
     with watch.stage("contour"):
-        drawn = _trace(fields, cascade, ct.grid)
-    if not drawn:
-        raise NothingFoundError(cascade.name)
-    reports = _reports(cascade, drawn)
-    missing = [f"{r.name} was not found in the scan." for r in reports if not r.found]
-    warnings = (*series.warnings, *missing)
+        found = find_anatomy(logits, cascade.structures, ct.grid)
+        if found.is_empty:
+            raise NothingFoundError(cascade.name)
+        drafts = [draw_draft(template, found, ct) for template in templates]
     with watch.stage("write"):
-        origin = Origin(cascade.name, cascade.version, cascade.checksum)
-        rtstruct = write_structure_set(series, drawn, origin, stamp, warnings)
-        preview = draw_preview(ct, drawn)
-    return Contouring(rtstruct, preview, reports, warnings, watch.seconds)
+        warnings = series.warnings + ct.warnings
+        written = [
+            write_draft(draft, series, _origin(cascade), stamp, warnings + draft.notices)
+            for draft in drafts
+        ]
+        preview = draw_preview(ct, drafts[0].composition.drawn)
+    with watch.stage("check"):
+        outputs = [
+            release_draft(draft, files, series)
+            for draft, files in zip(drafts, written, strict=True)
+        ]
+    return Contouring(tuple(outputs), preview, warnings + _tell(drafts), watch.seconds)
+
+
+def _origin(cascade: Cascade) -> Origin:
+    return Origin(cascade.name, cascade.version, cascade.checksum, cascade.runtime, cascade.plan)
+
+
+def _tell(drafts: Sequence[Draft]) -> tuple[Notice, ...]:
+    """What all drafts have to say, each notice once."""
+    return tuple(dict.fromkeys(notice for draft in drafts for notice in draft.notices))
 
 
 def _predict(ct: CTVolume, cascade: Cascade, watch: _Stopwatch) -> Fields:
@@ -99,24 +109,3 @@ def _predict(ct: CTVolume, cascade: Cascade, watch: _Stopwatch) -> Fields:
     with watch.stage("segment") as done:
         segmenter = cascade.segmenter
         return predict_fields(ct, segmenter.stage, segmenter.predictor, box, done)
-
-
-def _trace(fields: Fields, cascade: Cascade, grid: Grid) -> tuple[StructureContours, ...]:
-    selected = select_structures(fields, cascade.structures)
-    with ThreadPoolExecutor(CONTOUR_THREADS) as pool:
-        drawn = tuple(pool.map(lambda one: trace_contours(one, grid), selected))
-    return tuple(contours for contours in drawn if contours.contours)
-
-
-def _reports(cascade: Cascade, drawn: tuple[StructureContours, ...]) -> tuple[StructureReport, ...]:
-    by_label = {contours.structure.label: contours for contours in drawn}
-    reports = []
-    for structure in cascade.structures:
-        contours = by_label.get(structure.label)
-        if contours is None:
-            reports.append(StructureReport(structure.name, False, 0.0, 0, 0))
-            continue
-        slices = len({contour.slice_index for contour in contours.contours})
-        count = len(contours.contours)
-        reports.append(StructureReport(structure.name, True, contours.volume_cm3, slices, count))
-    return tuple(reports)

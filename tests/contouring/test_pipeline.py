@@ -13,12 +13,14 @@ import pydicom
 import pytest
 from PIL import Image
 
+from contouring.composition import Status
 from contouring.dicom_series import read_series
 from contouring.errors import JobCancelledError, NothingFoundError, SeriesRefusedError
 from contouring.phantom import HEAD_AND_NECK
+from contouring.phantom_deviation import deviation, drawn_contours
 from contouring.phantom_scan import Scan
 from contouring.phantom_series import SeriesHeader, write_phantom
-from contouring.phantom_shapes import rotation
+from contouring.phantom_shapes import FloatArray, rotation
 from contouring.pipeline import STAGES, Contouring, contour_series
 from contouring.recipe import Cascade, Localizer, RoiRule, Segmenter
 from contouring.rtstruct import Stamp
@@ -27,12 +29,7 @@ from models.bundles import RELEASED, read_bundle
 from models.cascades import open_cascade
 from tests.contouring.ct_files import edit, write_tiny_series
 from tests.contouring.predictors import native, thresholds
-from tests.phantoms import (
-    FloatArray,
-    deviation,
-    drawn_contours,
-    write_small_series,
-)
+from tests.phantoms import write_small_series
 
 STAMP = Stamp(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC), "0.1.0")
 # Just around all structures; slices 2, 2.5 and 3.5 mm apart in turn.
@@ -79,7 +76,9 @@ def run(
     scan = SCANS[request.param]
     files = write_phantom(folder, scan=scan, header=SeriesHeader(shuffle_files=True))
     result = contour_series(read_series(folder), commissioning, STAMP)
-    return Run(scan, result, drawn_contours(pydicom.dcmread(BytesIO(result.rtstruct)), files))
+    return Run(
+        scan, result, drawn_contours(pydicom.dcmread(BytesIO(result.outputs[0].rtstruct)), files)
+    )
 
 
 @pytest.mark.parametrize("structure", HEAD_AND_NECK.structures, ids=lambda s: s.name)
@@ -98,18 +97,23 @@ def test_every_contour_is_where_the_truth_is(run: Run, structure: object) -> Non
 
 def test_the_report_counts_what_the_file_holds(run: Run) -> None:
     """People read the table before they open the file."""
-    for report in run.result.structures:
-        slices = run.drawn[report.name]
-        assert report.found
-        assert report.slices == len(slices)
-        assert report.contours == sum(len(contours) for contours in slices.values())
+    for account in run.result.outputs[0].accounts:
+        slices = run.drawn[account.name]
+        assert account.status is Status.CONTOURED
+        assert account.slices == len(slices)
+        assert account.contours == sum(len(contours) for contours in slices.values())
 
 
-def test_only_uneven_slices_are_worth_a_warning(run: Run) -> None:
-    """A warning that always comes is read by nobody."""
+def test_a_cropped_scan_says_so_and_an_uneven_one_too(run: Run) -> None:
+    """The close scan cuts through the phantom; a warning that always came would be read by none."""
     is_uneven = len(set(np.diff(run.scan.slice_offsets_mm))) > 1
 
-    assert [warning[:10] for warning in run.result.warnings] == ["Slices are"] * is_uneven
+    expected = [*["uneven-spacing"] * is_uneven, "truncated-field-of-view"]
+
+    names = [warning.name for warning in run.result.warnings]
+
+    assert names[: len(expected)] == expected
+    assert "uneven-spacing" not in names[len(expected) :]
 
 
 def test_every_structure_is_in_the_picture_and_the_file(run: Run) -> None:
@@ -131,7 +135,7 @@ def test_the_same_series_gives_the_same_bytes(tmp_path: Path, commissioning: Cas
     first = contour_series(read_series(tmp_path / "a"), commissioning, STAMP)
     again = contour_series(read_series(tmp_path / "b"), single, STAMP)
 
-    assert again.rtstruct == first.rtstruct
+    assert again.outputs[0].rtstruct == first.outputs[0].rtstruct
     assert again.preview_png == first.preview_png
 
 
@@ -141,7 +145,7 @@ def test_progress_runs_through_the_stages_in_order(tmp_path: Path, commissioning
     heard: list[tuple[str, float]] = []
 
     result = contour_series(
-        read_series(tmp_path), commissioning, STAMP, lambda *step: heard.append(step)
+        read_series(tmp_path), commissioning, STAMP, progress=lambda *step: heard.append(step)
     )
 
     assert tuple(dict.fromkeys(stage for stage, _ in heard)) == STAGES
@@ -167,7 +171,7 @@ def test_a_cancelled_job_stops_in_any_stage(
             raise JobCancelledError("7")
 
     with pytest.raises(JobCancelledError):
-        contour_series(read_series(tmp_path), commissioning, STAMP, cancel)
+        contour_series(read_series(tmp_path), commissioning, STAMP, progress=cancel)
 
     assert heard[-1] == stage
     assert heard.count(stage) == 1
@@ -204,13 +208,13 @@ def test_a_structure_that_was_not_found_is_reported_and_warned_of(tmp_path: Path
 
     result = contour_series(read_series(tmp_path), bone(None, 700.0, 9000.0), STAMP)
 
-    assert [(report.name, report.found) for report in result.structures] == [
-        ("Above700", True),
-        ("Above9000", False),
-    ]
-    assert result.structures[1].volume_cm3 == 0
-    assert result.warnings == ("Above9000 was not found in the scan.",)
-    dataset = pydicom.dcmread(BytesIO(result.rtstruct))
+    found, missing = result.outputs[0].accounts
+    assert (found.name, found.status) == ("Above700", Status.CONTOURED)
+    assert (missing.name, missing.status) == ("Above9000", Status.NOT_IN_SCAN)
+    assert missing.volume_cm3 == 0
+    (warning,) = [one for one in result.warnings if one.name == "not-in-scan"]
+    assert "Above9000" in warning.text
+    dataset = pydicom.dcmread(BytesIO(result.outputs[0].rtstruct))
     assert [str(roi.ROIName) for roi in dataset.StructureSetROISequence] == ["Above700"]
 
 
@@ -220,9 +224,9 @@ def test_a_structure_that_fills_the_whole_scan_is_contoured(tmp_path: Path) -> N
 
     result = contour_series(read_series(tmp_path), bone(-5000.0, -5000.0), STAMP)
 
-    (report,) = result.structures
-    assert (report.slices, report.contours) == (8, 8)
-    assert report.volume_cm3 == pytest.approx(18 * 22 * 8 * 2.5 / 1000, rel=0.01)
+    (account,) = result.outputs[0].accounts
+    assert (account.slices, account.contours) == (8, 8)
+    assert account.volume_cm3 == pytest.approx(18 * 22 * 8 * 2.5 / 1000, rel=0.01)
 
 
 def test_pixels_that_cannot_be_read_fail_the_run_by_name(

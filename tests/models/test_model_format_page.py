@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contouring.composition import Status
 from contouring.dicom_series import read_series
 from contouring.pipeline import contour_series
 from contouring.rtstruct import Stamp
@@ -32,5 +33,6 @@ def test_the_pages_own_example_is_a_bundle_that_contours(
         read_series(tmp_path / "ct"), cascade, Stamp(datetime(2026, 1, 1, tzinfo=UTC), "test")
     )
 
-    assert [structure.name for structure in result.structures] == ["Bone"]
-    assert result.structures[0].volume_cm3 > 1.0
+    (account,) = result.outputs[0].accounts
+    assert (account.name, account.status) == ("Bone", Status.CONTOURED)
+    assert account.volume_cm3 > 1.0
