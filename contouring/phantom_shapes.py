@@ -51,6 +51,11 @@ class Shape(Protocol):
         """A box that holds the whole solid."""
         ...
 
+    @property
+    def thickness_mm(self) -> float:
+        """The smallest diameter or wall."""
+        ...
+
 
 @dataclass(frozen=True)
 class Sphere:
@@ -66,6 +71,11 @@ class Sphere:
     def bounds(self) -> Box:
         """A cube around the ball."""
         return _box_around(self.centre_mm, np.full(3, self.radius_mm))
+
+    @property
+    def thickness_mm(self) -> float:
+        """The diameter."""
+        return 2.0 * self.radius_mm
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,11 @@ class Shell:
     def bounds(self) -> Box:
         """A cube around the outer surface."""
         return _box_around(self.centre_mm, np.full(3, self.outer_radius_mm))
+
+    @property
+    def thickness_mm(self) -> float:
+        """The wall."""
+        return self.outer_radius_mm - self.inner_radius_mm
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,11 @@ class Ellipsoid:
         reach = np.array(self.axes) * np.array(self.semi_axes_mm)[:, np.newaxis]
         return _box_around(self.centre_mm, np.sqrt((reach**2).sum(axis=0)))
 
+    @property
+    def thickness_mm(self) -> float:
+        """The shortest axis."""
+        return 2.0 * min(self.semi_axes_mm)
+
 
 @dataclass(frozen=True)
 class Rod:
@@ -137,6 +157,11 @@ class Rod:
         """The box around both end balls."""
         ends = np.array([self.start_mm, self.end_mm])
         return Box(vector(ends.min(axis=0)), vector(ends.max(axis=0))).grown(self.radius_mm)
+
+    @property
+    def thickness_mm(self) -> float:
+        """The diameter."""
+        return 2.0 * self.radius_mm
 
 
 @dataclass(frozen=True)
@@ -166,6 +191,11 @@ class HollowTube:
         return _box_around(self.centre_mm, np.array(reach))
 
     @property
+    def thickness_mm(self) -> float:
+        """The wall."""
+        return 2.0 * self._half_wall_mm
+
+    @property
     def _half_wall_mm(self) -> float:
         return (self.outer_radius_mm - self.inner_radius_mm) / 2.0
 
@@ -191,6 +221,11 @@ class Torus:
         reach = self.ring_radius_mm * np.sqrt(1.0 - np.array(self.axis) ** 2)
         return _box_around(self.centre_mm, reach + self.section_radius_mm)
 
+    @property
+    def thickness_mm(self) -> float:
+        """The diameter of the section."""
+        return 2.0 * self.section_radius_mm
+
 
 @dataclass(frozen=True)
 class Separate:
@@ -208,6 +243,11 @@ class Separate:
         low = np.min([box.low_mm for box in boxes], axis=0)
         high = np.max([box.high_mm for box in boxes], axis=0)
         return Box(vector(low), vector(high))
+
+    @property
+    def thickness_mm(self) -> float:
+        """That of the thinnest part."""
+        return min(part.thickness_mm for part in self.parts)
 
 
 def vector(values: FloatArray) -> Vector:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contouring.phantom import HEAD_AND_NECK
+from contouring.phantom import HEAD_AND_NECK, PhantomStructure
 from contouring.phantom_scan import Scan
 from contouring.phantom_shapes import (
     Ellipsoid,
@@ -157,3 +157,34 @@ def test_true_contours_lie_on_the_border_and_on_the_oblique_plane() -> None:
     points = np.concatenate(contours)
     assert np.abs(field_at(shape, points)).max() < 0.002
     assert np.abs((points - scan.origin_mm(0)) @ scan.normal).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [s for s in HEAD_AND_NECK.structures if not isinstance(s.shape, Separate | Ellipsoid)],
+    ids=lambda s: s.name,
+)
+def test_a_solid_is_twice_as_thick_as_its_deepest_point_lies_deep(
+    structure: PhantomStructure,
+) -> None:
+    """Limits of volume go by thickness."""
+    box = structure.shape.bounds()
+    x, y, z = np.meshgrid(
+        *(np.linspace(low, high, 61) for low, high in zip(box.low_mm, box.high_mm, strict=True))
+    )
+
+    deepest_mm = structure.shape.field_mm(x, y, z).max()
+
+    assert 2.0 * deepest_mm == pytest.approx(structure.shape.thickness_mm, rel=0.06)
+
+
+def test_an_ellipsoid_is_as_thick_as_its_shortest_axis_is_long() -> None:
+    """Its field is a distance on the border alone."""
+    assert Ellipsoid((0.0, 0.0, 0.0), (28.0, 12.0, 16.0)).thickness_mm == 24.0
+
+
+def test_separate_parts_are_as_thick_as_the_thinnest() -> None:
+    """The smaller of two balls."""
+    balls = Separate((Sphere((0.0, 0.0, 0.0), 8.0), Sphere((30.0, 0.0, 0.0), 6.0)))
+
+    assert balls.thickness_mm == 12.0

@@ -1,0 +1,1 @@
+"""Commissioning: the phantom in every patient position, measured, and a report to sign."""
