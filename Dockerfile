@@ -24,12 +24,12 @@ COPY --from=wheel /wheels /wheels
 RUN /opt/oarlock/bin/pip install --no-deps --force-reinstall /wheels/*.whl
 
 FROM build AS build-worker
-RUN /opt/oarlock/bin/pip install ".[cpu]"
+RUN /opt/oarlock/bin/pip install ".[cpu,seg]"
 COPY --from=wheel /wheels /wheels
 RUN /opt/oarlock/bin/pip install --no-deps --force-reinstall /wheels/*.whl
 
 FROM build AS build-worker-gpu
-RUN /opt/oarlock/bin/pip install ".[gpu]"
+RUN /opt/oarlock/bin/pip install ".[gpu,seg]"
 COPY --from=wheel /wheels /wheels
 RUN /opt/oarlock/bin/pip install --no-deps --force-reinstall /wheels/*.whl
 

@@ -17,7 +17,9 @@ from service.metrics import router as metrics_router
 from service.problems import Problem, add_problem_handlers
 from service.routes.health import router as health_router
 from service.routes.jobs import router as jobs_router
+from service.routes.judgements import router as judgements_router
 from service.routes.models import router as models_router
+from service.routes.templates import router as templates_router
 from workers.settings import Settings
 
 API_VERSION = "1"
@@ -49,7 +51,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
     app.state.registry = add_request_metrics(app)
     add_problem_handlers(app)
-    for router in (jobs_router, models_router, health_router, metrics_router, page_router):
+    for router in (
+        jobs_router,
+        judgements_router,
+        models_router,
+        templates_router,
+        health_router,
+        metrics_router,
+        page_router,
+    ):
         app.include_router(router)
     return app
 

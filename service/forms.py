@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -11,16 +12,23 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from contouring.errors import BrokenUploadError, UploadTooLargeError
 from service.staged_files import StagedFile, StagedFileWriter
 
-FIELD_BYTES = 1024  # a field is a model's name or a priority
+FIELD_BYTES = 1024  # a field is a name or a priority
 FIELD_COUNT = 16
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a request held."""
+    """What a request held: the values and the files of each name, in their order."""
 
-    fields: dict[str, str]
-    files: tuple[StagedFile, ...]
+    fields: dict[str, tuple[str, ...]]
+    files_by_name: dict[str, tuple[StagedFile, ...]]
+
+    @property
+    def files(self) -> tuple[StagedFile, ...]:
+        """All files, whatever their parts are called."""
+        return tuple(file for files in self.files_by_name.values() for file in files)
 
 
 @dataclass
@@ -41,8 +49,8 @@ class FormParser:
     def __init__(self, content_type: str, folder: Path, file_limit: int) -> None:
         self._folder = folder
         self._file_limit = file_limit
-        self._fields: dict[str, str] = {}
-        self._files: list[StagedFile] = []
+        self._fields: list[tuple[str, str]] = []
+        self._files: list[tuple[str, StagedFile]] = []
         self._part = _Part()
         self._has_ended = False
         self._parser = MultipartParser(
@@ -70,7 +78,7 @@ class FormParser:
         """The whole form, once the body is complete."""
         if not self._has_ended:
             raise BrokenUploadError("the body ends before its last part does")
-        return Form(self._fields, tuple(self._files))
+        return Form(_group(self._fields), _group(self._files))
 
     def _begin_part(self) -> None:
         self._part = _Part()
@@ -109,16 +117,23 @@ class FormParser:
     def _end_part(self) -> None:
         writer = self._part.writer
         if writer is None:
-            self._fields[self._part.name] = self._part.content.decode("utf-8", "replace")
+            self._fields.append((self._part.name, self._part.content.decode("utf-8", "replace")))
             return
         file = writer.close()
         if writer.size == 0 and not writer.is_named:  # a browser's form without a chosen file
             file.path.unlink()
         else:
-            self._files.append(file)
+            self._files.append((self._part.name, file))
 
     def _end(self) -> None:
         self._has_ended = True
+
+
+def _group(pairs: list[tuple[str, Value]]) -> dict[str, tuple[Value, ...]]:
+    groups: dict[str, list[Value]] = {}
+    for name, value in pairs:
+        groups.setdefault(name, []).append(value)
+    return {name: tuple(values) for name, values in groups.items()}
 
 
 def _read_boundary(content_type: str) -> bytes:

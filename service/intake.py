@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contouring.composition import check_sources
 from contouring.dicom_series import CTSeries, RefusedSeries, find_series
 from contouring.errors import EverySeriesRefusedError
+from contouring.structures import Structure
 from models.bundles import Bundle
 from service.context import Context
 from service.staged_files import build_display_name
 from service.uploads import Upload
+from workers.job_templates import build_parameters
 from workers.jobs import Job, NewJob, Priority, build_series_digest
 
 
@@ -25,6 +29,10 @@ class Intake:
 def take_in(upload: Upload, context: Context) -> Intake:
     """Keep every usable series and record its job; on return all of it survives a crash."""
     bundle = context.find_bundle(upload.fields.model)
+    templates = context.find_templates(upload.fields.template)
+    for template in templates:
+        check_sources(template, _list_structures(bundle))
+    parameters = build_parameters(templates)
     search = find_series(
         [file.path for file in upload.files], {file.path: file.name for file in upload.files}
     )
@@ -38,17 +46,27 @@ def take_in(upload: Upload, context: Context) -> Intake:
     checksums = {file.path: file.sha256 for file in upload.files}
     new_jobs = []
     for series in search.series:
-        digest = build_series_digest(
-            (instance.sop_instance_uid, checksums[instance.path]) for instance in series.instances
-        )
-        context.series.keep(digest, [instance.path for instance in series.instances])
-        new_jobs.append(_build_job(series, digest, bundle, upload.fields.priority))
+        # The frames of a multi-frame file share it.
+        files = {instance.path: instance.sop_instance_uid for instance in series.instances}
+        digest = build_series_digest((uid, checksums[path]) for path, uid in files.items())
+        context.series.keep(digest, list(files))
+        new_jobs.append(_build_job(series, digest, bundle, parameters, upload.fields.priority))
     jobs = context.jobs.add(new_jobs)
     context.reconciler.wake()
     return Intake(jobs, search.refused, search.ignored)
 
 
-def _build_job(series: CTSeries, digest: str, bundle: Bundle, priority: Priority) -> NewJob:
+def _list_structures(bundle: Bundle) -> tuple[Structure, ...]:
+    return tuple(Structure(one.label, one.name, one.colour) for one in bundle.card.structures)
+
+
+def _build_job(
+    series: CTSeries,
+    digest: str,
+    bundle: Bundle,
+    parameters: Mapping[str, object],
+    priority: Priority,
+) -> NewJob:
     return NewJob(
         series_digest=digest,
         study_instance_uid=series.study_instance_uid,
@@ -58,7 +76,7 @@ def _build_job(series: CTSeries, digest: str, bundle: Bundle, priority: Priority
         slice_count=len(series.instances),
         model_name=bundle.card.name,
         model_checksum=bundle.checksum,
-        parameters={},
+        parameters=parameters,
         priority=priority,
-        warnings=series.warnings,
+        warnings=tuple(str(warning) for warning in series.warnings),
     )

@@ -6,13 +6,15 @@ import base64
 import hashlib
 from html import escape
 from string import Template
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from contouring.composition import Status
 from service.context import ContextOf
 from workers.job_store import JobFilter
-from workers.jobs import Job, JobState
+from workers.jobs import Job, JobState, OutputRecord
 
 ROWS = 100
 REFRESH_SECONDS = 2
@@ -41,12 +43,14 @@ th, td { border-bottom: 1px solid var(--line); padding: .5rem .6rem; text-align:
   vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; }
 code { font-size: .85em; overflow-wrap: anywhere; }
+td a { white-space: nowrap; }
 progress { display: block; width: 8rem; }
 small { display: block; }
 ul { margin: 0; padding-left: 1.1rem; }
 .state { border: 1px solid currentColor; border-radius: 1rem; padding: .05rem .6rem; }
 .done { color: light-dark(#17692e, #6fd28a); }
 .failed { color: light-dark(#b3261e, #ff8a80); }
+.refused { color: light-dark(#8a5300, #ffb95c); }
 .running { color: light-dark(#1451a8, #8ab4f8); }
 """
 
@@ -62,7 +66,8 @@ PAGE = Template("""<!doctype html>
 <main>
 <h1>Oarlock</h1>
 <p>Contours are drafts by AI and not reviewed. The newest $rows jobs; all of them are at
-<a href="/v1/jobs">/v1/jobs</a>, the models at <a href="/v1/models">/v1/models</a>.</p>
+<a href="/v1/jobs">/v1/jobs</a>, the models at <a href="/v1/models">/v1/models</a>, the templates at
+<a href="/v1/templates">/v1/templates</a>.</p>
 <p id="offline" role="status" hidden>The server does not answer; this page tries again.</p>
 <noscript><p>Reload this page to see what has changed.</p></noscript>
 $table
@@ -133,18 +138,42 @@ def _build_state(job: Job) -> str:
 
 
 def _build_notes(job: Job) -> str:
-    notes = [*([job.failure.reason] if job.failure else []), *job.warnings]
+    notes = [*([job.failure.reason] if job.failure else []), *_shorten_warnings(job)]
     if not notes:
         return ""
     return f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>"
+
+
+def _shorten_warnings(job: Job) -> list[str]:
+    """The warnings, with what is not in the scan on one line: a small scan lacks most organs."""
+    missing = f"{Status.NOT_IN_SCAN}: "
+    sources = [one.source for one in job.structures if one.status is Status.NOT_IN_SCAN]
+    named = [f"{missing}{', '.join(dict.fromkeys(sources))}."] if sources else []
+    return [*(one for one in job.warnings if not one.startswith(missing)), *named]
 
 
 def _build_links(job: Job) -> str:
     address = f"/v1/jobs/{job.id}"
     links = [f'<a href="{address}">details</a>']
     if job.state is JobState.DONE:
+        links += [_build_output_links(job, output) for output in job.outputs]
         links += [
-            f'<a href="{address}/rtstruct" download="{job.id}.dcm">RTSTRUCT</a>',
             f'<a href="{address}/preview.png">preview</a>',
+            f'<a href="{address}/report">report</a>',
         ]
     return " ".join(links)
+
+
+def _build_output_links(job: Job, output: OutputRecord) -> str:
+    address = f"/v1/jobs/{job.id}"
+    files = {"RTSTRUCT": ("rtstruct", output.rtstruct)}
+    if output.segmentation is not None:
+        files["SEG"] = ("segmentation", output.segmentation)
+    # One template needs no name beside its file.
+    name = f" {output.template}" if len(job.outputs) > 1 else ""
+    asked = urlencode({"template": output.template})
+    return " ".join(
+        f'<a href="{address}/{route}?{asked}" download="{job.id}.{escape(file)}">'
+        f"{kind}{escape(name)}</a>"
+        for kind, (route, file) in files.items()
+    )

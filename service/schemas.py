@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
+from contouring.composition import Status
 from contouring.dicom_series import RefusedSeries
 from models.bundles import Bundle
 from models.card import ModelCard
 from service.intake import Intake
-from workers.jobs import Job, JobState, Priority
+from service.notices import NoticeView
+from workers.job_templates import read_templates
+from workers.jobs import Job, JobState, OutputRecord, Priority
 
 
 class SeriesView(BaseModel):
@@ -30,20 +34,39 @@ class JobModelView(BaseModel):
     checksum: str = Field(description="SHA-256 over the model's card and artifacts.")
 
 
-class StructureView(BaseModel):
-    """One structure of the model, as it was contoured."""
+class JobTemplateView(BaseModel):
+    """A template of a job."""
 
     name: str
-    found: bool = Field(description="False: not in the scan, and not in the RTSTRUCT.")
+    checksum: str = Field(description="SHA-256 of the template's file.")
+
+
+class StructureView(BaseModel):
+    """What became of one structure that a template wants."""
+
+    template: str
+    name: str = Field(description="As the template's RTSTRUCT has it.")
+    source: str = Field(description="The model's structure, or the template's derived one.")
+    status: Status
+    reason: str = Field(description="Why it is not contoured; empty if it is.")
     volume_cm3: float
     slices: int
     contours: int
+    flags: list[NoticeView] = Field(description="What a person should look at.")
+
+
+class OutputView(BaseModel):
+    """Where to fetch what a finished job made for one template."""
+
+    template: str
+    rtstruct: str
+    segmentation: str | None = Field(description="A DICOM SEG, where the template asks for one.")
 
 
 class FailureView(BaseModel):
-    """Why a job failed."""
+    """Why a job failed or was refused."""
 
-    code: str = Field(description="Stable name of the kind of failure.")
+    code: str = Field(description="Stable name of the failure, or of the series' fault.")
     reason: str
 
 
@@ -52,24 +75,27 @@ class LinksView(BaseModel):
 
     self: str
     events: str
-    rtstruct: str | None
+    rtstruct: str | None = Field(description="Of the first template; all are in `outputs`.")
     preview: str | None
+    report: str | None
 
 
 class JobView(BaseModel):
-    """One CT series, one model: where the work stands."""
+    """One CT series, one model, any number of templates: where the work stands."""
 
     id: str
     state: JobState
     priority: Priority
     model: JobModelView
+    templates: list[JobTemplateView]
     series: SeriesView
-    stage: str | None = Field(description="read, localize, segment, contour or write.")
+    stage: str | None = Field(description="read, localize, segment, contour, write or check.")
     progress: float = Field(description="How much of the stage is done, 0 to 1.")
     attempt: int
     cancel_requested: bool
     warnings: list[str]
     structures: list[StructureView]
+    outputs: list[OutputView] = Field(description="One for each template, once the job is done.")
     failure: FailureView | None
     created_at: datetime
     started_at: datetime | None
@@ -137,11 +163,16 @@ def build_job_view(job: Job) -> JobView:
     """A job as HTTP shows it."""
     address = f"/v1/jobs/{job.id}"
     is_done = job.state is JobState.DONE
+    outputs = [_build_output(output, address) for output in job.outputs]
     return JobView(
         id=job.id,
         state=job.state,
         priority=job.priority,
         model=JobModelView(name=job.model_name, checksum=job.model_checksum),
+        templates=[
+            JobTemplateView(name=name, checksum=checksum)
+            for name, checksum in read_templates(job.parameters)
+        ],
         series=SeriesView(
             study_instance_uid=job.study_instance_uid,
             series_instance_uid=job.series_instance_uid,
@@ -154,6 +185,7 @@ def build_job_view(job: Job) -> JobView:
         cancel_requested=job.cancel_requested,
         warnings=list(job.warnings),
         structures=[StructureView(**asdict(structure)) for structure in job.structures],
+        outputs=outputs,
         failure=FailureView(**asdict(job.failure)) if job.failure else None,
         created_at=job.created_at,
         started_at=job.started_at,
@@ -161,8 +193,9 @@ def build_job_view(job: Job) -> JobView:
         links=LinksView(
             self=address,
             events=f"{address}/events",
-            rtstruct=f"{address}/rtstruct" if is_done else None,
+            rtstruct=outputs[0].rtstruct if outputs else None,
             preview=f"{address}/preview.png" if is_done else None,
+            report=f"{address}/report" if is_done else None,
         ),
     )
 
@@ -173,6 +206,15 @@ def build_intake_view(intake: Intake) -> IntakeView:
         jobs=[build_job_view(job) for job in intake.jobs],
         refused=[_build_refused_view(refused) for refused in intake.refused],
         ignored=list(intake.ignored),
+    )
+
+
+def _build_output(output: OutputRecord, address: str) -> OutputView:
+    asked = urlencode({"template": output.template})
+    return OutputView(
+        template=output.template,
+        rtstruct=f"{address}/rtstruct?{asked}",
+        segmentation=f"{address}/segmentation?{asked}" if output.segmentation else None,
     )
 
 

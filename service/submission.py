@@ -1,17 +1,19 @@
-"""A series sent, followed to its end, and its result saved: what `oarlock submit` does."""
+"""A series sent, followed to its end, and its results saved: what `oarlock submit` does."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from service.client import Client
 from workers.jobs import JobState
+from workers.result_files import PREVIEW, REPORT, name_rtstruct, name_segmentation
 
 Watch = Callable[[dict[str, Any]], None]
+COLUMNS = ("template", "structure", "status", "volume_cm3", "slices", "flags")
 
 
 @dataclass(frozen=True)
@@ -22,31 +24,55 @@ class Submission:
     left_out: list[str]
 
 
-def submit_folder(
-    client: Client, folder: Path, model: str | None, urgent: bool, watch: Watch
-) -> Submission:
+@dataclass(frozen=True)
+class Order:
+    """What to ask for beside the files; the server's defaults where nothing is said."""
+
+    model: str | None = None
+    templates: Sequence[str] = ()
+    is_urgent: bool = False
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """As POST /v1/jobs takes it."""
+        fields = {"priority": "urgent" if self.is_urgent else "normal"}
+        if self.model is not None:
+            fields["model"] = self.model
+        if self.templates:
+            fields["template"] = ",".join(self.templates)
+        return fields
+
+
+def submit_folder(client: Client, folder: Path, order: Order, watch: Watch) -> Submission:
     """Send every file below a folder and follow its jobs; `watch` sees every change."""
-    fields = {"priority": "urgent" if urgent else "normal"}
-    if model is not None:
-        fields["model"] = model
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    answer = client.send(files, fields)
+    answer = client.send(files, order.fields)
     jobs = [_follow(client, job, watch) for job in answer["jobs"]]
     return Submission(jobs, _tell_left_out(answer))
 
 
 def save_results(client: Client, jobs: list[dict[str, Any]], output: Path) -> list[Path]:
-    """Save RTSTRUCT, preview and table of each finished job; several get a folder each."""
+    """Save all files of each finished job and a table; several jobs get a folder each."""
     finished = [job for job in jobs if job["state"] == JobState.DONE]
     folders = []
     for job in finished:
         folder = output / job["id"] if len(jobs) > 1 else output
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "rtstruct.dcm").write_bytes(client.fetch(job["links"]["rtstruct"]))
-        (folder / "preview.png").write_bytes(client.fetch(job["links"]["preview"]))
+        for name, address in _find_files(job).items():
+            (folder / name).write_bytes(client.fetch(address))
         _write_table(job["structures"], folder / "structures.csv")
         folders.append(folder)
     return folders
+
+
+def _find_files(job: dict[str, Any]) -> dict[str, str]:
+    """Addresses of a job's files by the names to save them under."""
+    files = {PREVIEW: job["links"]["preview"], REPORT: job["links"]["report"]}
+    for output in job["outputs"]:
+        files[name_rtstruct(output["template"])] = output["rtstruct"]
+        if output["segmentation"] is not None:
+            files[name_segmentation(output["template"])] = output["segmentation"]
+    return files
 
 
 def _follow(client: Client, job: dict[str, Any], watch: Watch) -> dict[str, Any]:
@@ -67,7 +93,10 @@ def _tell_left_out(answer: dict[str, Any]) -> list[str]:
 def _write_table(structures: list[dict[str, Any]], path: Path) -> None:
     with path.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["structure", "found", "volume_cm3", "slices"])
+        table.writerow(COLUMNS)
         for row in structures:
-            found = "yes" if row["found"] else "no"
-            table.writerow([row["name"], found, f"{row['volume_cm3']:.2f}", row["slices"]])
+            flags = " ".join(flag["name"] for flag in row["flags"])
+            volume = f"{row['volume_cm3']:.2f}"
+            table.writerow(
+                [row["template"], row["name"], row["status"], volume, row["slices"], flags]
+            )

@@ -5,18 +5,51 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from anyio import to_thread
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from contouring.errors import BrokenUploadError, EmptyUploadError, UploadTooLargeError
 from service.archives import is_zip, unpack
 from service.forms import Form, FormParser
 from service.staged_files import StagedFile
 from workers.jobs import Priority
-from workers.settings import Settings
+from workers.settings import Settings, split_names
+
+UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "The series' DICOM files, or one zip of them.",
+                        },
+                        "model": {
+                            "type": "string",
+                            "description": "A name of /v1/models; without it the default runs.",
+                        },
+                        "template": {
+                            "type": "array",
+                            "items": {"type": "string"},
+                            "description": "Names of /v1/templates, one a field or parted by "
+                            "commas; without it the default ones.",
+                        },
+                        "priority": {"$ref": "#/components/schemas/Priority"},
+                    },
+                }
+            }
+        },
+    }
+}
 
 PIECE_BYTES = 1024 * 1024  # written at once: a change of thread for less is not worth it
 DRAIN_BYTES = 64 * 1024 * 1024
@@ -30,6 +63,19 @@ class UploadFields(BaseModel):
 
     model: str | None = None
     priority: Priority = Priority.NORMAL
+    template: tuple[str, ...] = ()
+
+    @field_validator("model", "priority", mode="before")
+    @classmethod
+    def _once(cls, values: tuple[str, ...]) -> str:
+        if len(values) > 1:
+            raise ValueError(f"is given {len(values)} times")
+        return values[0]
+
+    @field_validator("template")
+    @classmethod
+    def _part(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for value in values for name in split_names(value))
 
 
 @dataclass(frozen=True)
@@ -42,13 +88,33 @@ class Upload:
 
 async def receive_upload(request: Request, folder: Path, limits: Settings) -> Upload:
     """Stream the body to `folder`; its size in memory does not grow with the upload."""
+    form = await receive_form(request, folder, limits)
+    return await to_thread.run_sync(_build_upload, form, folder, limits)
+
+
+async def receive_form(request: Request, folder: Path, limits: Settings) -> Form:
+    """Any form, streamed to `folder` within the limits; a zip in it stays packed."""
     body = request.stream()
     try:
-        form = await _receive_form(request, body, folder, limits)
+        return await _receive_form(request, body, folder, limits)
     except (BrokenUploadError, UploadTooLargeError):
         await _drain(body)
         raise
-    return await to_thread.run_sync(_build_upload, form, folder, limits)
+
+
+def unpack_series(
+    files: tuple[StagedFile, ...], folder: Path, limits: Settings
+) -> tuple[StagedFile, ...]:
+    """Files as they are, or those of the one zip among them."""
+    zips = [file for file in files if is_zip(file)]
+    if not zips:
+        return files
+    if len(files) > 1:
+        raise BrokenUploadError(f"{zips[0].name} is a zip and is not alone")
+    # A folder of its own: its files are counted anew.
+    unpacked = folder / "unpacked"
+    unpacked.mkdir()
+    return unpack(zips[0], unpacked, limits)
 
 
 async def _receive_form(
@@ -78,14 +144,7 @@ def _build_upload(form: Form, folder: Path, limits: Settings) -> Upload:
     except ValidationError as error:
         faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
         raise RequestValidationError(faults) from error
-    if not form.files:
-        raise EmptyUploadError
-    zips = [file for file in form.files if is_zip(file)]
-    if not zips:
-        return Upload(fields, form.files)
-    if len(form.files) > 1:
-        raise BrokenUploadError(f"{zips[0].name} is a zip and is not alone")
-    files = unpack(zips[0], folder, limits)
+    files = unpack_series(form.files, folder, limits) if form.files else ()
     if not files:
         raise EmptyUploadError
     return Upload(fields, files)

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
-from contouring.dicom_series import read_series
+from contouring.dicom_series import CTSeries, read_series
 from contouring.errors import JobError
 from contouring.pipeline import Contouring, contour_series
-from contouring.rtstruct import Stamp
+from contouring.provenance import Stamp
+from contouring.recipe import Cascade
+from models.templates import find_templates
 from workers.heartbeat import Heartbeat
-from workers.jobs import Job, StructureRecord
+from workers.job_templates import open_templates
+from workers.jobs import Job
 from workers.lease_store import LeaseStore, NewResult
 from workers.predictors import Predictors
+from workers.result_files import (
+    build_files,
+    build_output_records,
+    build_report,
+    build_structure_records,
+)
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
 
@@ -30,27 +40,35 @@ class Workplace:
     series: SeriesStore
     results: ResultStore
     predictors: Predictors
+    template_folders: tuple[Path, ...]
     heartbeat_seconds: float
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    series: CTSeries
+    cascade: Cascade
+    stamp: Stamp
+    contouring: Contouring
 
 
 def run_attempt(job: Job, place: Workplace) -> None:
     """Contour a claimed job and make its result visible, or raise and leave nothing visible."""
     with Heartbeat(place.leases, job, place.heartbeat_seconds) as heartbeat:
-        contouring = _contour(job, place, heartbeat)
+        attempt = _contour(job, place, heartbeat)
         heartbeat.check()
-        _commit(job, contouring, place)
+        _commit(job, attempt, place)
 
 
-def _contour(job: Job, place: Workplace, heartbeat: Heartbeat) -> Contouring:
+def _contour(job: Job, place: Workplace, heartbeat: Heartbeat) -> _Attempt:
+    templates = open_templates(find_templates(place.template_folders), job.parameters)
     cascade = place.predictors.open(job.model_name, job.model_checksum)
     series = read_series(place.series.find_folder(job.series_digest))
     # The job's own time, not the attempt's: a rerun must give the same bytes.
     stamp = Stamp(made_at=job.created_at, software_version=version("oarlock"))
     progress = _build_progress(job, place.leases, heartbeat)
-    contouring = contour_series(series, cascade, stamp, progress)
-    # The job has the series' warnings since the upload, with the sender's names of the files.
-    new = tuple(warning for warning in contouring.warnings if warning not in series.warnings)
-    return replace(contouring, warnings=new)
+    contouring = contour_series(series, cascade, stamp, templates, progress)
+    return _Attempt(series, cascade, stamp, contouring)
 
 
 def _build_progress(
@@ -69,15 +87,17 @@ def _build_progress(
     return report
 
 
-def _commit(job: Job, contouring: Contouring, place: Workplace) -> None:
-    stored = place.results.keep(job.id, job.fence, contouring.rtstruct, contouring.preview_png)
+def _commit(job: Job, attempt: _Attempt, place: Workplace) -> None:
+    series, contouring = attempt.series, attempt.contouring
+    report = build_report(series, attempt.cascade, attempt.stamp, contouring)
+    stored = place.results.keep(job.id, job.fence, build_files(contouring, report))
     result = NewResult(
         folder=stored.folder,
-        rtstruct_sha256=stored.rtstruct_sha256,
-        structures=tuple(
-            StructureRecord(**asdict(structure)) for structure in contouring.structures
-        ),
-        warnings=contouring.warnings,
+        files=stored.files,
+        outputs=build_output_records(contouring),
+        structures=build_structure_records(contouring),
+        # The job has the series' warnings since the upload, with the sender's names of the files.
+        warnings=tuple(str(one) for one in contouring.warnings if one not in series.warnings),
         stage_seconds=contouring.stage_seconds,
     )
     try:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from workers.jobs import Failure, Job, JobState, NewJob, Priority, StructureRecord
+from contouring.composition import Status
+from contouring.notices import Notice
+from workers.jobs import (
+    Failure,
+    Job,
+    JobState,
+    NewJob,
+    OutputRecord,
+    Priority,
+    StructureRecord,
+)
 from workers.tables import jobs, results
 
 URGENT_HEAD_START = timedelta(minutes=30)
@@ -17,9 +28,9 @@ URGENT_HEAD_START = timedelta(minutes=30)
 
 def select_jobs() -> Select[tuple[object, ...]]:
     """Jobs with what their results say."""
-    return select(jobs, results.c.structures, results.c.folder.label("result_folder")).select_from(
-        jobs.outerjoin(results)
-    )
+    return select(
+        jobs, results.c.structures, results.c.outputs, results.c.folder.label("result_folder")
+    ).select_from(jobs.outerjoin(results))
 
 
 def read_job(row: Row[tuple[object, ...]]) -> Job:
@@ -31,7 +42,8 @@ def read_job(row: Row[tuple[object, ...]]) -> Job:
         state=JobState(values["state"]),
         priority=Priority(values["priority"]),
         warnings=tuple(values["warnings"]),
-        structures=tuple(StructureRecord(**record) for record in values["structures"] or ()),
+        structures=tuple(_read_structure(record) for record in values["structures"] or ()),
+        outputs=tuple(OutputRecord(**record) for record in values["outputs"] or ()),
         failure=Failure(code, values["failure_reason"]) if code else None,
     )
 
@@ -70,6 +82,11 @@ def build_failure_values(failure: Failure | None) -> Mapping[str, str | None]:
         "failure_code": failure.code if failure else None,
         "failure_reason": failure.reason if failure else None,
     }
+
+
+def _read_structure(record: Mapping[str, Any]) -> StructureRecord:
+    flags = tuple(Notice(**flag) for flag in record["flags"])
+    return StructureRecord(**{**record, "status": Status(record["status"]), "flags": flags})
 
 
 _PLAIN = (

@@ -123,7 +123,7 @@ class JobStore:
             return job
 
     def retry(self, job_id: str) -> Job:
-        """Put a failed or cancelled job back in line, with no attempt held against it."""
+        """Put a failed, refused or cancelled job back in line; no attempt counts against it."""
         again = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(RETRYABLE))
         with self._writing.begin() as connection:
             priority = _find(connection, job_id).priority
@@ -143,7 +143,7 @@ class JobStore:
             job = _find(connection, job_id)
             if changed.rowcount == 0:
                 raise WrongJobStateError(
-                    job_id, job.state, "only a failed or cancelled job is run again"
+                    job_id, job.state, "only a failed, refused or cancelled job is run again"
                 )
             return job
 

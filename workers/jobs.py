@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-OUTPUT_SCHEMA = 1
+from contouring.composition import Status
+from contouring.notices import Notice
+
+OUTPUT_SCHEMA = 2
 """Raised when the same input and model must give new files."""
 
 
@@ -21,6 +24,7 @@ class JobState(StrEnum):
     RUNNING = "running"  # a worker holds its lease
     DONE = "done"
     FAILED = "failed"
+    REFUSED = "refused"  # its pixels cannot be contoured faithfully
     CANCELLED = "cancelled"
 
 
@@ -31,15 +35,23 @@ class Priority(StrEnum):
     URGENT = "urgent"
 
 
-# RUNNING to PENDING: the worker was lost. FAILED and CANCELLED to PENDING: a person wants it again.
+# RUNNING to PENDING: the worker was lost. FAILED, REFUSED and CANCELLED to PENDING: a person wants
+# it again.
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.PENDING: frozenset({JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED}),
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
     JobState.RUNNING: frozenset(
-        {JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PENDING}
+        {
+            JobState.DONE,
+            JobState.FAILED,
+            JobState.REFUSED,
+            JobState.CANCELLED,
+            JobState.PENDING,
+        }
     ),
     JobState.DONE: frozenset(),
     JobState.FAILED: frozenset({JobState.PENDING}),
+    JobState.REFUSED: frozenset({JobState.PENDING}),
     JobState.CANCELLED: frozenset({JobState.PENDING}),
 }
 
@@ -50,24 +62,40 @@ def find_sources(target: JobState) -> tuple[JobState, ...]:
 
 
 CLAIMABLE = find_sources(JobState.RUNNING)
-RETRYABLE = (JobState.FAILED, JobState.CANCELLED)
+RETRYABLE = (JobState.FAILED, JobState.REFUSED, JobState.CANCELLED)
 TERMINAL = (JobState.DONE, *RETRYABLE)
 
 
 @dataclass(frozen=True)
 class StructureRecord:
-    """One structure of a finished job."""
+    """What became of one structure that a template wants.
 
+    `name`: as its structure set has it; `source`: the model's structure or a derived one.
+    """
+
+    template: str
     name: str
-    found: bool
+    source: str
+    status: Status
+    reason: str
     volume_cm3: float
     slices: int
     contours: int
+    flags: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutputRecord:
+    """What a job leaves for one template: names of files in its result's folder."""
+
+    template: str
+    rtstruct: str
+    segmentation: str | None = None
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed: a stable code and a sentence."""
+    """Why a job failed or was refused: a stable code and a sentence."""
 
     code: str
     reason: str
@@ -118,6 +146,7 @@ class Job:
     progress: float  # of `stage`, 0 to 1
     warnings: tuple[str, ...]
     structures: tuple[StructureRecord, ...]
+    outputs: tuple[OutputRecord, ...]  # one for each template, once the job is done
     failure: Failure | None
     result_folder: str | None  # below the results; set once the job is done
     created_at: datetime

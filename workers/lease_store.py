@@ -26,7 +26,7 @@ from contouring.errors import JobCancelledError, LeaseLostError
 from workers.database import read_lease_clock, writing
 from workers.job_rows import build_failure_values, merge_warnings, read_job, select_jobs
 from workers.job_store import read_clock
-from workers.jobs import CLAIMABLE, Failure, Job, JobState, StructureRecord
+from workers.jobs import CLAIMABLE, Failure, Job, JobState, OutputRecord, StructureRecord
 from workers.tables import jobs, results
 
 NO_LEASE: Mapping[str, None] = {"worker": None, "lease_clock": None, "lease_until": None}
@@ -34,10 +34,14 @@ NO_LEASE: Mapping[str, None] = {"worker": None, "lease_clock": None, "lease_unti
 
 @dataclass(frozen=True)
 class NewResult:
-    """What a finished attempt leaves; `folder` is below the results."""
+    """What a finished attempt leaves.
+
+    `folder` is below the results; `files`: the SHA-256 (hex) of each file in it.
+    """
 
     folder: str
-    rtstruct_sha256: str
+    files: Mapping[str, str]
+    outputs: tuple[OutputRecord, ...]
     structures: tuple[StructureRecord, ...]
     warnings: tuple[str, ...]
     stage_seconds: Mapping[str, float]
@@ -106,7 +110,8 @@ class LeaseStore:
                     job_id=job.id,
                     fence=job.fence,
                     folder=result.folder,
-                    rtstruct_sha256=result.rtstruct_sha256,
+                    files=dict(result.files),
+                    outputs=[asdict(output) for output in result.outputs],
                     structures=[asdict(structure) for structure in result.structures],
                     stage_seconds=dict(result.stage_seconds),
                     created_at=self._now(),
@@ -115,19 +120,15 @@ class LeaseStore:
 
     def fail(self, job: Job, failure: Failure) -> None:
         """End the job with its reason."""
-        with self._writing.begin() as connection:
-            self._close(
-                connection,
-                job,
-                _held(job),
-                state=JobState.FAILED,
-                **build_failure_values(failure),
-            )
+        self._end(job, JobState.FAILED, failure)
+
+    def refuse(self, job: Job, failure: Failure) -> None:
+        """End a job whose series cannot be contoured faithfully, with the fault."""
+        self._end(job, JobState.REFUSED, failure)
 
     def confirm_cancel(self, job: Job) -> None:
         """End a job whose worker has stopped because someone asked for it."""
-        with self._writing.begin() as connection:
-            self._close(connection, job, _held(job), state=JobState.CANCELLED)
+        self._end(job, JobState.CANCELLED, None)
 
     def expire(self) -> int:
         """Give up the workers whose leases are over; how many jobs that concerns."""
@@ -154,6 +155,10 @@ class LeaseStore:
             renewal = renewal.values(lease_until=now + self._lease_seconds, **values)
             cancel_requested = connection.scalar(renewal.returning(jobs.c.cancel_requested))
         _raise_unless_wanted(job, cancel_requested)
+
+    def _end(self, job: Job, state: JobState, failure: Failure | None) -> None:
+        with self._writing.begin() as connection:
+            self._close(connection, job, _held(job), state=state, **build_failure_values(failure))
 
     def _close(
         self, connection: Connection, job: Job, held: ColumnElement[bool], **values: object

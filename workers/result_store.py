@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from workers.durable_files import publish_folder, sync, write_file
 
-RTSTRUCT = "rtstruct.dcm"
-PREVIEW = "preview.png"
-
 
 @dataclass(frozen=True)
 class StoredResult:
-    """Where an attempt's files are: a folder below the results."""
+    """Where an attempt's files are: a folder below the results; `files`: SHA-256 (hex) of each."""
 
     folder: str
-    rtstruct_sha256: str
+    files: Mapping[str, str]
 
 
 class ResultStore:
@@ -29,16 +27,17 @@ class ResultStore:
         self._results = data / "results"
         self._results.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def keep(self, job_id: str, fence: int, rtstruct: bytes, preview_png: bytes) -> StoredResult:
-        """Store an attempt's files so that they survive a loss of power."""
+    def keep(self, job_id: str, fence: int, files: Mapping[str, bytes]) -> StoredResult:
+        """Store an attempt's files, by name, so that they survive a loss of power."""
         attempts = self._results / job_id
         attempts.mkdir(exist_ok=True, mode=0o700)
         sync(self._results)
         staged = Path(tempfile.mkdtemp(dir=attempts, prefix="staged-"))
-        write_file(staged / RTSTRUCT, rtstruct)
-        write_file(staged / PREVIEW, preview_png)
+        for name, content in files.items():
+            write_file(staged / name, content)
         publish_folder(staged, attempts / str(fence))
-        return StoredResult(f"{job_id}/{fence}", hashlib.sha256(rtstruct).hexdigest())
+        checksums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        return StoredResult(f"{job_id}/{fence}", checksums)
 
     def drop(self, stored: StoredResult) -> None:
         """Remove the files of an attempt whose result nobody wants."""

@@ -17,6 +17,15 @@ class MissingSettingError(RuntimeError):
     """A setting without which a process cannot start."""
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """Names parted by commas, with spaces as anybody types them."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _split_folders(text: str) -> tuple[Path, ...]:
+    return tuple(Path(folder) for folder in text.split(os.pathsep) if folder)
+
+
 class Settings(BaseSettings):
     """Everything a site can set; the defaults run the whole server on one machine."""
 
@@ -27,6 +36,12 @@ class Settings(BaseSettings):
         "", description=f"More folders of models, parted by {os.pathsep!r}, beside the released."
     )
     default_model: str = Field("hn-oar", description="Model of a job that names none.")
+    templates: str = Field(
+        "", description=f"More folders of templates, parted by {os.pathsep!r}, beside the shipped."
+    )
+    default_templates: str = Field(
+        "generic", description="Templates of a job that names none, parted by commas."
+    )
     redis_url: str | None = Field(
         None, description="Redis of the queue; unset: `oarlock serve` starts one of its own."
     )
@@ -60,6 +75,12 @@ class Settings(BaseSettings):
 
     upload_bytes: int = Field(4 * GIBIBYTE, ge=1, description="Largest request body.")
     upload_files: int = Field(5000, ge=1, description="Most files of one request.")
+    lint_bytes: int = Field(
+        512 * MEBIBYTE, ge=1, description="Largest structure set that is linted over HTTP."
+    )
+    checks_at_once: int = Field(
+        2, ge=1, description="Series or structure sets judged over HTTP at the same time."
+    )
     zip_entries: int = Field(20_000, ge=1, description="Most entries of a zip.")
     zip_inflated_bytes: int = Field(8 * GIBIBYTE, ge=1, description="Most bytes a zip may unpack.")
     zip_ratio: float = Field(
@@ -78,10 +99,27 @@ class Settings(BaseSettings):
             raise ValueError(f"{COMMISSIONING} is for the phantom alone: name a model for patients")
         return name
 
+    @field_validator("default_templates")
+    @classmethod
+    def _names_a_template(cls, names: str) -> str:
+        if not split_names(names):
+            raise ValueError("name at least one template")
+        return names
+
     @property
     def model_folders(self) -> tuple[Path, ...]:
         """The extra folders that hold models."""
-        return tuple(Path(folder) for folder in self.models.split(os.pathsep) if folder)
+        return _split_folders(self.models)
+
+    @property
+    def template_folders(self) -> tuple[Path, ...]:
+        """The extra folders that hold templates."""
+        return _split_folders(self.templates)
+
+    @property
+    def default_template_names(self) -> tuple[str, ...]:
+        """Templates of a job that names none."""
+        return split_names(self.default_templates)
 
     def require_redis_url(self) -> str:
         """URL of the queue, where there must be one."""

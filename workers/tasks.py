@@ -10,7 +10,12 @@ from functools import cache
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.exc import SQLAlchemyError
 
-from contouring.errors import JobCancelledError, LeaseLostError, OarlockError
+from contouring.errors import (
+    JobCancelledError,
+    LeaseLostError,
+    OarlockError,
+    SeriesRefusedError,
+)
 from workers.attempt import Workplace, run_attempt
 from workers.database import build_worker_name, open_engine
 from workers.jobs import Failure, Job
@@ -48,7 +53,7 @@ def run_job(message: Mapping[str, object]) -> None:
 
 
 def run_claimed(job: Job, place: Workplace) -> None:
-    """Bring a claimed job to an end: done, failed or cancelled, whatever happens."""
+    """Bring a claimed job to an end: done, refused, failed or cancelled, whatever happens."""
     log.info("job %s: attempt %d with %s", job.id, job.attempt, job.model_name)
     try:
         run_attempt(job, place)
@@ -56,6 +61,9 @@ def run_claimed(job: Job, place: Workplace) -> None:
     except JobCancelledError:
         place.leases.confirm_cancel(job)
         log.info("job %s: cancelled", job.id)
+    except SeriesRefusedError as error:
+        place.leases.refuse(job, Failure(error.fault, error.reason))
+        log.info("job %s: refused, %s", job.id, error.fault)
     except (LeaseLostError, SQLAlchemyError):
         raise  # this process may not, or cannot, write the job's state
     except Exception as error:
@@ -93,5 +101,6 @@ def open_workplace() -> Workplace:
         series=SeriesStore(settings.data),
         results=ResultStore(settings.data),
         predictors=Predictors(settings.model_folders, settings.threads),
+        template_folders=settings.template_folders,
         heartbeat_seconds=settings.heartbeat_seconds,
     )

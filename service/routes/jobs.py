@@ -7,14 +7,17 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
+from starlette.exceptions import HTTPException
 
-from contouring.errors import WrongJobStateError
+from contouring.errors import UnknownTemplateError, WrongJobStateError
 from service.context import Context, ContextOf
 from service.events import follow_job
 from service.intake import take_in
 from service.problems import PROBLEM_RESPONSES
+from service.reports import ReportView
 from service.schemas import (
     IntakeView,
     JobListView,
@@ -22,40 +25,19 @@ from service.schemas import (
     build_intake_view,
     build_job_view,
 )
-from service.uploads import receive_upload
+from service.uploads import UPLOAD_BODY, receive_upload
 from workers.job_store import JobFilter
-from workers.jobs import JobState, Priority
-from workers.result_store import PREVIEW, RTSTRUCT
+from workers.jobs import Job, JobState, OutputRecord, Priority
+from workers.result_files import PREVIEW, REPORT
 
 PAGE_LIMIT = 200
+DICOM = "application/dicom"
+
+TemplateOf = Annotated[
+    str | None, Query(description="A template of the job; needed if it has several.")
+]
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
-
-_UPLOAD_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["files"],
-                    "properties": {
-                        "files": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "The series' DICOM files, or one zip of them.",
-                        },
-                        "model": {
-                            "type": "string",
-                            "description": "A name of /v1/models; without it the default runs.",
-                        },
-                        "priority": {"$ref": "#/components/schemas/Priority"},
-                    },
-                }
-            }
-        },
-    }
-}
 
 
 def _describe_file(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
@@ -63,7 +45,7 @@ def _describe_file(media_type: str, description: str) -> dict[int | str, dict[st
     return {200: {"description": description, "content": content}}
 
 
-@router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=_UPLOAD_BODY)
+@router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=UPLOAD_BODY)
 async def send_series(request: Request, context: ContextOf) -> IntakeView:
     """Send CT series: one job for each; a job that is known already is answered as it stands."""
     with context.series.stage() as folder:
@@ -105,7 +87,7 @@ def cancel_job(job_id: str, context: ContextOf) -> JobView:
 
 @router.post("/{job_id}/retry", status_code=HTTPStatus.ACCEPTED)
 def retry_job(job_id: str, context: ContextOf) -> JobView:
-    """Run a failed or cancelled job again, as a new attempt."""
+    """Run a failed, refused or cancelled job again, as a new attempt."""
     job = context.jobs.retry(job_id)
     context.reconciler.wake()
     return build_job_view(job)
@@ -130,11 +112,31 @@ def follow(job_id: str, context: ContextOf) -> EventSourceResponse:
 @router.get(
     "/{job_id}/rtstruct",
     response_class=FileResponse,
-    responses=_describe_file("application/dicom", "The structure set."),
+    responses=_describe_file(DICOM, "The structure set."),
 )
-def fetch_rtstruct(job_id: str, context: ContextOf) -> FileResponse:
+def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None) -> FileResponse:
     """Fetch the RTSTRUCT of a finished job."""
-    return _answer_file(job_id, context, RTSTRUCT, "application/dicom")
+    job, folder = _find_result(job_id, context)
+    output = _pick_output(job, template)
+    return _answer_file(context, folder, output.rtstruct, DICOM)
+
+
+@router.get(
+    "/{job_id}/segmentation",
+    response_class=FileResponse,
+    responses=_describe_file(DICOM, "The segmentation."),
+)
+def fetch_segmentation(
+    job_id: str, context: ContextOf, template: TemplateOf = None
+) -> FileResponse:
+    """Fetch the DICOM SEG of a finished job, if its template asks for one."""
+    job, folder = _find_result(job_id, context)
+    output = _pick_output(job, template)
+    if output.segmentation is None:
+        raise HTTPException(
+            HTTPStatus.NOT_FOUND, f"the template {output.template} asks for no segmentation"
+        )
+    return _answer_file(context, folder, output.segmentation, DICOM)
 
 
 @router.get(
@@ -144,11 +146,40 @@ def fetch_rtstruct(job_id: str, context: ContextOf) -> FileResponse:
 )
 def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
     """Fetch the preview picture of a finished job."""
-    return _answer_file(job_id, context, PREVIEW, "image/png")
+    _, folder = _find_result(job_id, context)
+    return _answer_file(context, folder, PREVIEW, "image/png")
 
 
-def _answer_file(job_id: str, context: Context, name: str, media_type: str) -> FileResponse:
+@router.get("/{job_id}/report")
+def fetch_report(job_id: str, context: ContextOf) -> ReportView:
+    """Fetch the report of a finished job: structures, flags, warnings, the release check."""
+    _, folder = _find_result(job_id, context)
+    path = context.results.find_file(folder, REPORT)
+    if not path.exists():
+        raise HTTPException(
+            HTTPStatus.NOT_FOUND, "the job was done by a version that wrote no reports"
+        )
+    return ReportView.model_validate_json(path.read_bytes())
+
+
+def _find_result(job_id: str, context: Context) -> tuple[Job, str]:
     job = context.jobs.find(job_id)
     if job.result_folder is None:
         raise WrongJobStateError(job_id, job.state, "its result is there once it is done")
-    return FileResponse(context.results.find_file(job.result_folder, name), media_type=media_type)
+    return job, job.result_folder
+
+
+def _pick_output(job: Job, template: str | None) -> OutputRecord:
+    """What a template made; nobody guesses which of several is meant."""
+    outputs = {output.template: output for output in job.outputs}
+    if template is None and len(outputs) > 1:
+        fault = f"is needed, for this job has several: {', '.join(outputs)}"
+        raise RequestValidationError([{"loc": ("query", "template"), "msg": fault}])
+    name = next(iter(outputs)) if template is None else template
+    if name not in outputs:
+        raise UnknownTemplateError(name, list(outputs))
+    return outputs[name]
+
+
+def _answer_file(context: Context, folder: str, name: str, media_type: str) -> FileResponse:
+    return FileResponse(context.results.find_file(folder, name), media_type=media_type)

@@ -6,27 +6,17 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pydicom
 import pytest
 
+from contouring.phantom_series import SeriesHeader
+from tests.cli.shell import run
 from tests.phantoms import write_small_series
 from tests.workers.processes import find_free_port, run_server, wait_until
 from workers.redis_server import RedisServer
-
-
-def _run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OARLOCK_THREADS": "1", "NO_PROXY": "127.0.0.1", **environment},
-    )
 
 
 def test_contour_writes_all_that_was_asked_for(tmp_path: Path) -> None:
@@ -34,7 +24,7 @@ def test_contour_writes_all_that_was_asked_for(tmp_path: Path) -> None:
     write_small_series(tmp_path / "ct")
     output, report, preview = (tmp_path / "out" / name for name in ("rt.dcm", "r.json", "p.png"))
 
-    done = _run(
+    done = run(
         *("contour", tmp_path / "ct", "--model", "commissioning", "--output", output),
         *("--report", report, "--preview", preview),
     )
@@ -44,7 +34,9 @@ def test_contour_writes_all_that_was_asked_for(tmp_path: Path) -> None:
     assert preview.read_bytes().startswith(b"\x89PNG")
     told = json.loads(report.read_text())
     assert told["model"]["name"] == "commissioning"
-    assert [row["name"] for row in told["structures"] if row["found"]] == ["Sphere30"]
+    (generic,) = told["outputs"]
+    drawn = [row["name"] for row in generic["structures"] if row["status"] == "contoured"]
+    assert drawn == ["Sphere30"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "p.png",
         "r.json",
@@ -52,12 +44,38 @@ def test_contour_writes_all_that_was_asked_for(tmp_path: Path) -> None:
     ]
 
 
+def test_contour_writes_a_file_for_each_template(tmp_path: Path) -> None:
+    """One run for a department with two planning systems; the output is then a folder."""
+    write_small_series(tmp_path / "ct")
+
+    done = run(
+        *("contour", tmp_path / "ct", "--model", "commissioning", "--output", tmp_path / "out"),
+        *("--template", "eclipse", "--template", "monaco"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    written = sorted(path.name for path in (tmp_path / "out").glob("*.rtstruct.dcm"))
+    assert written == ["eclipse.rtstruct.dcm", "monaco.rtstruct.dcm"]
+
+
+def test_contour_names_the_templates_there_are(tmp_path: Path) -> None:
+    """Before minutes of work, not after."""
+    write_small_series(tmp_path / "ct")
+
+    refused = run(
+        *("contour", tmp_path / "ct", "--template", "none", "--output", tmp_path / "rt.dcm")
+    )
+
+    assert refused.returncode == 2
+    assert "generic" in refused.stderr
+
+
 def test_contour_refuses_unusable_input_with_the_reason(tmp_path: Path) -> None:
     """Exit code 2, the reason on stderr, and no output."""
     files = write_small_series(tmp_path / "ct")
     files[9].unlink()
 
-    refused = _run(
+    refused = run(
         *("contour", tmp_path / "ct", "--model", "commissioning"),
         *("--output", tmp_path / "rt.dcm"),
     )
@@ -72,7 +90,7 @@ def test_contour_names_the_models_there_are(tmp_path: Path) -> None:
     """A misspelt name is the caller's to mend."""
     write_small_series(tmp_path / "ct")
 
-    refused = _run("contour", tmp_path / "ct", "--model", "none", "--output", tmp_path / "rt.dcm")
+    refused = run("contour", tmp_path / "ct", "--model", "none", "--output", tmp_path / "rt.dcm")
 
     assert refused.returncode == 2
     assert "commissioning" in refused.stderr
@@ -83,7 +101,7 @@ def test_a_broken_model_is_a_failure_not_the_callers_fault(tmp_path: Path) -> No
     (tmp_path / "models" / "broken").mkdir(parents=True)
     (tmp_path / "models" / "broken" / "card.yaml").write_text("name: broken")
 
-    failed = _run("models", OARLOCK_MODELS=str(tmp_path / "models"))
+    failed = run("models", OARLOCK_MODELS=str(tmp_path / "models"))
 
     assert failed.returncode == 1
     assert "broken" in failed.stderr
@@ -92,15 +110,24 @@ def test_a_broken_model_is_a_failure_not_the_callers_fault(tmp_path: Path) -> No
 
 def test_models_lists_the_released_ones() -> None:
     """With their checksums, which jobs record."""
-    listed = _run("models", COLUMNS="200")
+    listed = run("models", COLUMNS="200")
 
     assert listed.returncode == 0
     assert "commissioning" in listed.stdout
 
 
+def test_templates_lists_the_shipped_ones() -> None:
+    """With what each is for, and which one runs unasked."""
+    listed = run("templates", COLUMNS="200")
+
+    assert listed.returncode == 0
+    assert "generic (default)" in listed.stdout
+    assert "eclipse" in listed.stdout
+
+
 def test_phantom_writes_the_position_that_was_asked_for(tmp_path: Path) -> None:
     """A department checks each position that it treats in."""
-    done = _run("phantom", tmp_path, "--position", "FFP")
+    done = run("phantom", tmp_path, "--position", "FFP")
 
     assert done.returncode == 0
     positions = {pydicom.dcmread(file).PatientPosition for file in tmp_path.iterdir()}
@@ -109,7 +136,7 @@ def test_phantom_writes_the_position_that_was_asked_for(tmp_path: Path) -> None:
 
 def test_worker_without_a_queue_says_what_to_set() -> None:
     """Two machines later nobody remembers the variable."""
-    failed = _run("worker", OARLOCK_REDIS_URL="")
+    failed = run("worker", OARLOCK_REDIS_URL="")
 
     assert failed.returncode == 1
     assert "OARLOCK_REDIS_URL" in failed.stderr
@@ -117,16 +144,26 @@ def test_worker_without_a_queue_says_what_to_set() -> None:
 
 def test_serve_without_redis_says_what_to_install(tmp_path: Path) -> None:
     """The set-up installs it, but not everybody uses the set-up."""
-    failed = _run("serve", OARLOCK_DATA=str(tmp_path), PATH=str(tmp_path))
+    failed = run("serve", OARLOCK_DATA=str(tmp_path), PATH=str(tmp_path))
 
     assert failed.returncode == 1
     assert "apt install redis-server" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
+def test_serve_with_a_default_template_that_is_not_there_says_so(tmp_path: Path) -> None:
+    """At once, and not to the first sender, who could not mend it."""
+    failed = run("serve", OARLOCK_DATA=str(tmp_path), OARLOCK_DEFAULT_TEMPLATES="no-such-template")
+
+    assert failed.returncode == 2
+    assert "no-such-template" in failed.stderr
+    assert "generic" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
 def test_serve_without_its_database_says_so(tmp_path: Path) -> None:
     """The same for whoever set the URL, and a password in it stays out of the log."""
-    failed = _run(
+    failed = run(
         "serve",
         OARLOCK_DATA=str(tmp_path / "data"),
         OARLOCK_DATABASE_URL=f"postgresql://oarlock:secret@127.0.0.1:{find_free_port()}/oarlock",
@@ -142,7 +179,7 @@ def test_a_folder_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     """One line that names it."""
     (tmp_path / "file").touch()
 
-    failed = _run("phantom", tmp_path / "file" / "ct")
+    failed = run("phantom", tmp_path / "file" / "ct")
 
     assert failed.returncode == 1
     assert str(tmp_path / "file") in failed.stderr
@@ -154,7 +191,7 @@ def test_submit_without_a_server_says_so(tmp_path: Path) -> None:
     write_small_series(tmp_path / "ct")
     url = f"http://127.0.0.1:{find_free_port()}"
 
-    failed = _run("submit", tmp_path / "ct", "--url", url, "--output", tmp_path / "out")
+    failed = run("submit", tmp_path / "ct", "--url", url, "--output", tmp_path / "out")
 
     assert failed.returncode == 1
     assert "oarlock serve" in failed.stderr
@@ -199,7 +236,7 @@ def test_serve_does_it_all_and_leaves_nothing_running(
             "another worker",
         )
 
-        submitted = _run(
+        submitted = run(
             *("submit", tmp_path / "ct", "--url", url, "--model", "commissioning"),
             *("--output", tmp_path / "out"),
         )
@@ -210,12 +247,13 @@ def test_serve_does_it_all_and_leaves_nothing_running(
     assert submitted.returncode == 0, submitted.stderr
     assert "notes.txt: not a DICOM file, left out." in submitted.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "generic.rtstruct.dcm",
         "preview.png",
-        "rtstruct.dcm",
+        "report.json",
         "structures.csv",
     ]
     with (tmp_path / "out" / "structures.csv").open() as file:
-        found = [row for row in csv.DictReader(file) if row["found"] == "yes"]
+        found = [row for row in csv.DictReader(file) if row["status"] == "contoured"]
     assert [row["structure"] for row in found] == ["Sphere30"]
     assert process.returncode == 0
     assert [child for child in children if Path(f"/proc/{child}").exists()] == []
@@ -232,7 +270,7 @@ def test_submit_tells_why_a_series_was_refused(tmp_path: Path, served: dict[str,
     with run_server({**served, "OARLOCK_REDIS_URL": redis_server.url}, log):
         _wait_for(url, log)
 
-        refused = _run(
+        refused = run(
             *("submit", tmp_path / "ct", "--url", url, "--model", "commissioning"),
             *("--output", tmp_path / "out"),
         )
@@ -241,6 +279,33 @@ def test_submit_tells_why_a_series_was_refused(tmp_path: Path, served: dict[str,
     assert refused.returncode == 2
     assert "notes.txt is not a DICOM file" in refused.stderr
     assert not (tmp_path / "data" / "redis").exists()
+
+
+def test_submit_asks_for_templates_and_leaves_with_2_when_a_job_is_refused(
+    tmp_path: Path, served: dict[str, str]
+) -> None:
+    """A refused series is the sender's to mend; the good one beside it is saved."""
+    write_small_series(tmp_path / "ct" / "good")
+    files = write_small_series(tmp_path / "ct" / "bad", header=SeriesHeader(seed="truncated"))
+    truncated = pydicom.dcmread(files[3])
+    truncated.PixelData = truncated.PixelData[:100]
+    truncated.save_as(files[3])
+    log, url = tmp_path / "log", f"http://127.0.0.1:{served['OARLOCK_PORT']}"
+    with run_server(served, log):
+        _wait_for(url, log)
+
+        submitted = run(
+            *("submit", tmp_path / "ct", "--url", url, "--model", "commissioning"),
+            *("--template", "eclipse", "--template", "monaco", "--output", tmp_path / "out"),
+        )
+
+    assert submitted.returncode == 2, submitted.stderr
+    assert "is refused: " in submitted.stderr
+    (folder,) = (tmp_path / "out").iterdir()
+    assert sorted(path.name for path in folder.glob("*.dcm")) == [
+        "eclipse.rtstruct.dcm",
+        "monaco.rtstruct.dcm",
+    ]
 
 
 def _find_session_leaders(process_id: int) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("service", "workers", "models", "contouring")
+PACKAGES = ("cli", "service", "workers", "models", "contouring")
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +22,7 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def sources(repository: Path) -> list[Path]:
     """Every Python file that ships."""
-    found = [path for package in PACKAGES for path in (repository / package).rglob("*.py")]
-    return [repository / "cli.py", *sorted(found)]
+    return sorted(path for package in PACKAGES for path in (repository / package).rglob("*.py"))
 
 
 @pytest.fixture(scope="session")

@@ -54,17 +54,6 @@ def test_no_package_uses_rt_utils(sources: list[Path]) -> None:
     assert users == []
 
 
-def test_no_package_imports_the_command_line(sources: list[Path]) -> None:
-    """It stands above all four, where the import contracts do not see it: it is no package."""
-    importers = [
-        path
-        for path in sources
-        if re.search(r"^\s*(from|import) cli\b", path.read_text(), re.MULTILINE)
-    ]
-
-    assert importers == []
-
-
 def test_the_service_starts_without_a_runtime(repository: Path) -> None:
     """Its image holds none, and it is started by the same command as everything else."""
     code = (

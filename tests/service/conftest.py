@@ -16,6 +16,25 @@ from tests.phantoms import write_small_series
 from tests.workers.processes import find_free_port, run_server, wait_until
 
 MEBIBYTE = 2**20
+# Each names structures of `commissioning`; the last one does not.
+OWN_TEMPLATES = {
+    "margins": """
+format: 1
+name: margins
+structures: [{source: Sphere30, name: Ball, colour: [1, 2, 3]}, {source: Ball_5mm}]
+derived: [{name: Ball_5mm, colour: [4, 5, 6], expand: {of: Sphere30, margin_mm: 5}}]
+""",
+    "with-segmentation": """
+format: 1
+name: with-segmentation
+segmentation: true
+""",
+    "other-model": """
+format: 1
+name: other-model
+derived: [{name: Cord_PRV, colour: [4, 5, 6], expand: {of: NoSuchCord, margin_mm: 5}}]
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -40,14 +59,19 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests, with limits that small uploads can exceed."""
     folder = tmp_path_factory.mktemp("server")
+    templates = tmp_path_factory.mktemp("templates")
+    for name, content in OWN_TEMPLATES.items():
+        (templates / f"{name}.yaml").write_text(content)
     url = f"http://127.0.0.1:{find_free_port()}"
     environment = {
+        "OARLOCK_TEMPLATES": str(templates),
         "OARLOCK_DATA": str(folder / "data"),
         "OARLOCK_PORT": url.rpartition(":")[2],
         "OARLOCK_THREADS": "1",
         "OARLOCK_STOP_SECONDS": "1",
         "OARLOCK_UPLOAD_BYTES": str(64 * MEBIBYTE),
         "OARLOCK_UPLOAD_FILES": "200",
+        "OARLOCK_LINT_BYTES": str(MEBIBYTE),
         "OARLOCK_ZIP_ENTRIES": "100",
         "OARLOCK_ZIP_INFLATED_BYTES": str(32 * MEBIBYTE),
         "OARLOCK_ZIP_RATIO_BYTES": str(MEBIBYTE),
@@ -67,6 +91,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
         wait_until(is_ready, "the server")
         yield Server(url, folder / "data", http)
+
+
+@pytest.fixture
+def nothing_is_kept(server: Server) -> Iterator[None]:
+    """After the test: no file staged or kept, no job recorded, and the server serves."""
+    before = _read_traces(server)
+
+    yield
+
+    wait_until(lambda: not list((server.data / "staging").iterdir()), "staging to be empty")
+    assert _read_traces(server) == before
+    assert sorted(path.name for path in server.data.parent.iterdir()) == ["data", "server.log"]
+    assert not list(Path("/tmp").glob("escape*"))
+    assert server.http.get("/health/ready").status_code == 200
+
+
+def _read_traces(server: Server) -> tuple[set[str], set[Path], int]:
+    listed = server.http.get("/v1/jobs", params={"limit": "200"}).json()["jobs"]
+    top = {path.name for path in server.data.iterdir()}
+    return top, set((server.data / "series").iterdir()), len(listed)
 
 
 @pytest.fixture

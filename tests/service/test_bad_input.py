@@ -16,6 +16,7 @@ from pydicom.uid import MRImageStorage
 
 from contouring.phantom_series import SeriesHeader
 from tests.phantoms import write_small_series
+from tests.service.answers import change_dataset, expect_problem
 from tests.service.conftest import Server
 from tests.workers.processes import wait_until
 
@@ -23,24 +24,7 @@ Zipper = Callable[[dict[str, bytes]], bytes]
 FORM = "multipart/form-data; boundary=b"
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_left(server: Server) -> Iterator[None]:
-    """After each refusal: no file staged or kept, no job recorded, and the server serves."""
-    before = _read_traces(server)
-
-    yield
-
-    wait_until(lambda: not list((server.data / "staging").iterdir()), "staging to be empty")
-    assert _read_traces(server) == before
-    assert sorted(path.name for path in server.data.parent.iterdir()) == ["data", "server.log"]
-    assert not list(Path("/tmp").glob("escape*"))
-    assert server.http.get("/health/ready").status_code == 200
-
-
-def _read_traces(server: Server) -> tuple[set[str], set[Path], int]:
-    listed = server.http.get("/v1/jobs", params={"limit": "200"}).json()["jobs"]
-    top = {path.name for path in server.data.iterdir()}
-    return top, set((server.data / "series").iterdir()), len(listed)
+pytestmark = pytest.mark.usefixtures("nothing_is_kept")
 
 
 def _post(server: Server, files: dict[str, bytes], **fields: str) -> httpx.Response:
@@ -52,22 +36,6 @@ def _read(files: list[Path]) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
-def _change(content: bytes, change: Callable[[pydicom.Dataset], None]) -> bytes:
-    dataset = pydicom.dcmread(io.BytesIO(content))
-    change(dataset)
-    buffer = io.BytesIO()
-    dataset.save_as(buffer)
-    return buffer.getvalue()
-
-
-def _expect(answer: httpx.Response, status: int, code: str, *words: str) -> None:
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert (answer.status_code, problem["type"]) == (status, f"urn:oarlock:problem:{code}")
-    assert problem["status"] == status
-    assert [word for word in words if word not in problem["detail"]] == []
-
-
 def test_an_upload_without_files(server: Server) -> None:
     """A form whose file field was left empty."""
     body = (
@@ -77,17 +45,17 @@ def test_an_upload_without_files(server: Server) -> None:
 
     answer = server.http.post("/v1/jobs", content=body, headers={"Content-Type": FORM})
 
-    _expect(answer, 400, "empty-upload", "no file")
+    expect_problem(answer, 400, "empty-upload", "no file")
 
 
 def test_a_file_without_content(server: Server) -> None:
     """A named file is not dropped in silence: it may have been a slice."""
-    _expect(_post(server, {"CT0007.dcm": b""}), 415, "not-dicom", "CT0007.dcm")
+    expect_problem(_post(server, {"CT0007.dcm": b""}), 415, "not-dicom", "CT0007.dcm")
 
 
 def test_a_body_that_is_no_form(server: Server) -> None:
     """JSON, say."""
-    _expect(server.http.post("/v1/jobs", json={}), 400, "broken-upload", "application/json")
+    expect_problem(server.http.post("/v1/jobs", json={}), 400, "broken-upload", "application/json")
 
 
 def test_a_form_that_ends_too_early(server: Server) -> None:
@@ -96,21 +64,21 @@ def test_a_form_that_ends_too_early(server: Server) -> None:
 
     answer = server.http.post("/v1/jobs", content=body, headers={"Content-Type": FORM})
 
-    _expect(answer, 400, "broken-upload", "ends before")
+    expect_problem(answer, 400, "broken-upload", "ends before")
 
 
 def test_files_that_are_not_dicom(server: Server) -> None:
     """The file is named as its sender knows it, however it is spelt."""
     answer = _post(server, {"../../etc/report.pdf": b"%PDF-1.7"})
 
-    _expect(answer, 415, "not-dicom", "report.pdf")
+    expect_problem(answer, 415, "not-dicom", "report.pdf")
 
 
 def test_a_zip_cut_short(server: Server, build_zip: Zipper, series: list[Path]) -> None:
     """An interrupted copy."""
     answer = _post(server, {"ct.zip": build_zip(_read(series))[:-200]})
 
-    _expect(answer, 400, "broken-zip", "ct.zip")
+    expect_problem(answer, 400, "broken-zip", "ct.zip")
 
 
 def test_a_zip_whose_content_is_damaged(
@@ -120,7 +88,7 @@ def test_a_zip_whose_content_is_damaged(
     content = bytearray(build_zip(_read(series)))
     content[200:260] = bytes(60)
 
-    _expect(_post(server, {"ct.zip": bytes(content)}), 400, "broken-zip", "ct.zip")
+    expect_problem(_post(server, {"ct.zip": bytes(content)}), 400, "broken-zip", "ct.zip")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +98,7 @@ def test_a_zip_that_points_outside(server: Server, build_zip: Zipper, name: str)
     """Not repaired: who sends such a thing should know."""
     answer = _post(server, {"ct.zip": build_zip({name: b"content"})})
 
-    _expect(answer, 400, "unsafe-zip", "ct.zip", "escape")
+    expect_problem(answer, 400, "unsafe-zip", "ct.zip", "escape")
 
 
 def test_a_zip_with_a_link(server: Server) -> None:
@@ -141,14 +109,14 @@ def test_a_zip_with_a_link(server: Server) -> None:
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
 
-    _expect(_post(server, {"ct.zip": buffer.getvalue()}), 400, "unsafe-zip", "slice.dcm")
+    expect_problem(_post(server, {"ct.zip": buffer.getvalue()}), 400, "unsafe-zip", "slice.dcm")
 
 
 def test_a_zip_that_unpacks_to_too_much(server: Server, build_zip: Zipper) -> None:
     """A zip bomb: 30 MiB of zeros in some 30 kB."""
     answer = _post(server, {"bomb.zip": build_zip({"zeros": bytes(30 * 2**20)})})
 
-    _expect(answer, 413, "upload-too-large", "bomb.zip")
+    expect_problem(answer, 413, "upload-too-large", "bomb.zip")
 
 
 def test_a_zip_that_lies_about_its_size(server: Server, build_zip: Zipper) -> None:
@@ -159,35 +127,37 @@ def test_a_zip_that_lies_about_its_size(server: Server, build_zip: Zipper) -> No
         place = content.index(size)
         content[place : place + 4] = struct.pack("<L", 10)
 
-    _expect(_post(server, {"liar.zip": bytes(content)}), 400, "broken-zip", "liar.zip")
+    expect_problem(_post(server, {"liar.zip": bytes(content)}), 400, "broken-zip", "liar.zip")
 
 
 def test_a_zip_of_too_many_entries(server: Server, build_zip: Zipper) -> None:
     """Each costs a file."""
     entries = {f"{number}": b"x" for number in range(101)}
 
-    _expect(_post(server, {"many.zip": build_zip(entries)}), 413, "upload-too-large", "many.zip")
+    expect_problem(
+        _post(server, {"many.zip": build_zip(entries)}), 413, "upload-too-large", "many.zip"
+    )
 
 
 def test_a_zip_among_other_files(server: Server, build_zip: Zipper) -> None:
     """Either files or one zip; which of them is the series is not guessed."""
     answer = _post(server, {"a.zip": build_zip({"x": b"x"}), "b.zip": build_zip({"x": b"x"})})
 
-    _expect(answer, 400, "broken-upload", "a.zip")
+    expect_problem(answer, 400, "broken-upload", "a.zip")
 
 
 def test_too_many_files(server: Server) -> None:
     """The limit is a setting."""
     answer = _post(server, {f"{number}.dcm": b"x" for number in range(201)})
 
-    _expect(answer, 413, "upload-too-large", "200")
+    expect_problem(answer, 413, "upload-too-large", "200")
 
 
 def test_too_many_bytes(server: Server) -> None:
     """Refused from the length that the request announces."""
     answer = _post(server, {"large.dcm": bytes(65 * 2**20)})
 
-    _expect(answer, 413, "upload-too-large", str(64 * 2**20))
+    expect_problem(answer, 413, "upload-too-large", str(64 * 2**20))
 
 
 def test_too_many_bytes_without_a_length(server: Server) -> None:
@@ -200,7 +170,7 @@ def test_too_many_bytes_without_a_length(server: Server) -> None:
 
     answer = server.http.post("/v1/jobs", content=pieces(), headers={"Content-Type": FORM})
 
-    _expect(answer, 413, "upload-too-large", str(64 * 2**20))
+    expect_problem(answer, 413, "upload-too-large", str(64 * 2**20))
 
 
 def test_an_image_that_is_not_a_ct(server: Server, series: list[Path]) -> None:
@@ -209,9 +179,9 @@ def test_an_image_that_is_not_a_ct(server: Server, series: list[Path]) -> None:
     def make_mr(dataset: pydicom.Dataset) -> None:
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
 
-    files = {name: _change(content, make_mr) for name, content in _read(series).items()}
+    files = {name: change_dataset(content, make_mr) for name, content in _read(series).items()}
 
-    _expect(_post(server, files), 422, "no-ct-series", "MR Image", "CT0001.dcm")
+    expect_problem(_post(server, files), 422, "no-ct-series", "MR Image", "CT0001.dcm")
 
 
 def test_a_scout_only(server: Server, series: list[Path]) -> None:
@@ -220,9 +190,9 @@ def test_a_scout_only(server: Server, series: list[Path]) -> None:
     def make_scout(dataset: pydicom.Dataset) -> None:
         dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
 
-    content = _change(series[0].read_bytes(), make_scout)
+    content = change_dataset(series[0].read_bytes(), make_scout)
 
-    _expect(_post(server, {"scout.dcm": content}), 422, "no-ct-series", "scout.dcm", "scout")
+    expect_problem(_post(server, {"scout.dcm": content}), 422, "no-ct-series", "scout.dcm", "scout")
 
 
 def test_a_series_without_positions(server: Server, series: list[Path]) -> None:
@@ -231,11 +201,13 @@ def test_a_series_without_positions(server: Server, series: list[Path]) -> None:
     def remove_position(dataset: pydicom.Dataset) -> None:
         del dataset.ImagePositionPatient
 
-    files = {name: _change(content, remove_position) for name, content in _read(series).items()}
+    files = {
+        name: change_dataset(content, remove_position) for name, content in _read(series).items()
+    }
 
     answer = _post(server, files)
 
-    _expect(answer, 422, "every-series-refused", "ImagePositionPatient", "CT0001.dcm")
+    expect_problem(answer, 422, "every-series-refused", "ImagePositionPatient", "CT0001.dcm")
     assert len(answer.json()["errors"]) == 1
 
 
@@ -245,26 +217,43 @@ def test_two_patients_in_one_upload(server: Server, series: list[Path], tmp_path
     other = write_small_series(tmp_path / "other", header=header)
     files = _read(series) | {f"other-{name}": content for name, content in _read(other).items()}
 
-    _expect(_post(server, files), 422, "mixed-patients", "other-CT", "CT0001.dcm")
+    expect_problem(_post(server, files), 422, "mixed-patients", "other-CT", "CT0001.dcm")
 
 
 def test_a_model_that_is_not_there(server: Server, series: list[Path]) -> None:
     """The answer names those that are."""
     answer = _post(server, _read(series), model="no-such-model")
 
-    _expect(answer, 404, "unknown-model", "no-such-model", "commissioning")
+    expect_problem(answer, 404, "unknown-model", "no-such-model", "commissioning")
+
+
+def test_a_template_that_is_not_there(server: Server, series: list[Path]) -> None:
+    """Likewise; with one of several misspelt, nothing runs."""
+    answer = _post(server, _read(series), template="generic,no-such-template")
+
+    expect_problem(answer, 404, "unknown-template", "no-such-template", "generic")
+
+
+def test_a_field_that_is_given_twice(server: Server, series: list[Path]) -> None:
+    """Which of two models is meant is not guessed."""
+    parts = [("files", (file.name, file.read_bytes())) for file in series]
+    fields = {"model": ["hn-oar", "commissioning"]}
+
+    answer = server.http.post("/v1/jobs", files=parts, data=fields)
+
+    expect_problem(answer, 400, "invalid-request", "model", "2 times")
 
 
 def test_a_priority_that_is_not_there(server: Server, series: list[Path]) -> None:
     """The answer names the field and the values it may have."""
     answer = _post(server, _read(series), priority="at once")
 
-    _expect(answer, 400, "invalid-request", "priority", "normal", "urgent")
+    expect_problem(answer, 400, "invalid-request", "priority", "normal", "urgent")
 
 
 def test_a_field_that_is_not_there(server: Server, series: list[Path]) -> None:
     """A misspelt `model` would run the default one in silence."""
-    _expect(_post(server, _read(series), modle="hn-oar"), 400, "invalid-request", "modle")
+    expect_problem(_post(server, _read(series), modle="hn-oar"), 400, "invalid-request", "modle")
 
 
 @pytest.mark.parametrize(
@@ -275,7 +264,10 @@ def test_a_field_that_is_not_there(server: Server, series: list[Path]) -> None:
         ("GET", "/v1/jobs/none/rtstruct", 404, "unknown-job"),
         ("DELETE", "/v1/jobs/none", 404, "unknown-job"),
         ("POST", "/v1/jobs/none/retry", 404, "unknown-job"),
+        ("GET", "/v1/jobs/none/segmentation", 404, "unknown-job"),
+        ("GET", "/v1/jobs/none/report", 404, "unknown-job"),
         ("GET", "/v1/models/none", 404, "unknown-model"),
+        ("GET", "/v1/templates/none", 404, "unknown-template"),
         ("GET", "/v1/jobs?limit=0", 400, "invalid-request"),
         ("GET", "/v1/jobs?state=lost", 400, "invalid-request"),
         ("GET", "/v1/jobs?after=none", 404, "unknown-job"),
@@ -287,7 +279,7 @@ def test_a_request_that_cannot_be_met(
     server: Server, method: str, path: str, status: int, code: str
 ) -> None:
     """Every answer is a problem, also those that the framework gives."""
-    _expect(server.http.request(method, path), status, code)
+    expect_problem(server.http.request(method, path), status, code)
 
 
 def test_a_client_that_hangs_up(server: Server, series: list[Path]) -> None:

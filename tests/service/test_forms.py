@@ -42,7 +42,7 @@ def test_pieces_of_any_size_make_the_same_form(cuts: list[int]) -> None:
         form = _parse(Path(folder), pieces)
         contents = [file.path.read_bytes() for file in form.files]
 
-    assert form.fields == {"model": "hn-oar"}
+    assert form.fields == {"model": ("hn-oar",)}
     assert contents == CONTENTS
     assert [file.sha256 for file in form.files] == [
         hashlib.sha256(content).hexdigest() for content in CONTENTS
@@ -56,6 +56,19 @@ def test_a_sent_name_is_shown_but_never_a_path(tmp_path: Path) -> None:
     assert form.files[0].name == "../a.dcm"
     assert {file.path.parent for file in form.files} == {tmp_path}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file-000001", "file-000002"]
+
+
+def test_parts_of_the_same_name_stay_together(tmp_path: Path) -> None:
+    """A template may be asked for more than once, and a file is known by its part's name."""
+    body = BODY.replace(b'name="files"; filename="b.dcm"', b'name="ct"; filename="b.dcm"').replace(
+        b"--XX--", b'--XX\r\nContent-Disposition: form-data; name="model"\r\n\r\nb\r\n--XX--'
+    )
+
+    form = _parse(tmp_path, [body])
+
+    assert form.fields == {"model": ("hn-oar", "b")}
+    shown = {name: [file.name for file in files] for name, files in form.files_by_name.items()}
+    assert shown == {"files": ["../a.dcm"], "ct": ["b.dcm"]}
 
 
 def test_a_field_does_not_fill_the_memory(tmp_path: Path) -> None:

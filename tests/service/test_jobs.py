@@ -16,6 +16,7 @@ from PIL import Image
 from contouring.phantom_scan import Scan, even_offsets
 from contouring.phantom_series import SeriesHeader, write_phantom
 from tests.phantoms import write_small_series
+from tests.service.answers import expect_problem
 from tests.service.conftest import Server
 from workers.jobs import TERMINAL
 
@@ -41,13 +42,49 @@ def test_a_series_comes_back_as_a_structure_set(server: Server, series: list[Pat
 
     assert sent["refused"] == []
     assert job["state"] == "done"
-    found = {row["name"]: row for row in job["structures"] if row["found"]}
+    found = {row["name"]: row for row in job["structures"] if row["status"] == "contoured"}
     assert found["Sphere30"]["volume_cm3"] == pytest.approx(7.24, rel=0.02)  # 12 mm radius
     assert rtstruct.headers["content-type"] == "application/dicom"
     structure_set = pydicom.dcmread(io.BytesIO(rtstruct.content))
     assert structure_set.StudyInstanceUID == job["series"]["study_instance_uid"]
     assert preview.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(preview.content)).format == "PNG"
+
+
+def test_a_series_whose_pixels_cannot_be_read_ends_refused(server: Server, tmp_path: Path) -> None:
+    """Headers were good, so it was accepted; the fault has a name, and a person may try again."""
+    files = write_small_series(tmp_path, header=SeriesHeader(seed="truncated"))
+    truncated = pydicom.dcmread(files[3])
+    truncated.PixelData = truncated.PixelData[:100]
+    truncated.save_as(files[3])
+    job_id = _send(server, files)["jobs"][0]["id"]
+
+    refused = server.wait_for(job_id, *TERMINAL)
+    again = server.http.post(f"/v1/jobs/{job_id}/retry")
+    refused_again = server.wait_for(job_id, *TERMINAL)
+    metrics = server.http.get("/metrics").text
+    page = server.http.get("/").text
+
+    assert (refused["state"], refused["stage"]) == ("refused", "read")
+    assert "the slice at z = " in refused["failure"]["reason"]
+    assert refused["links"]["rtstruct"] is None
+    assert (again.status_code, refused_again["state"]) == (202, "refused")
+    assert refused_again["attempt"] == 2
+    assert 'oarlock_jobs{state="refused"} 1.0' in metrics
+    assert '<span class="state refused">refused</span>' in page
+    assert "the slice at z = " in page
+
+
+def test_a_template_without_a_segmentation_has_none_to_fetch(
+    server: Server, series: list[Path]
+) -> None:
+    """Which is not the same as a job that is not there."""
+    job = server.wait_for(_send(server, series)["jobs"][0]["id"], *TERMINAL)
+
+    answer = server.http.get(f"/v1/jobs/{job['id']}/segmentation")
+
+    assert job["outputs"][0]["segmentation"] is None
+    expect_problem(answer, 404, "not-found", "generic", "segmentation")
 
 
 def test_a_zip_is_the_same_as_its_files(
@@ -168,7 +205,8 @@ def test_the_page_shows_a_job_with_links_to_its_results(server: Server, series: 
     page = server.http.get("/")
 
     assert page.headers["content-type"].startswith("text/html")
-    assert f'href="/v1/jobs/{job_id}/rtstruct"' in page.text
+    assert f'href="/v1/jobs/{job_id}/rtstruct?template=generic"' in page.text
+    assert f'href="/v1/jobs/{job_id}/report"' in page.text
     assert f'href="/v1/jobs/{job_id}/preview.png"' in page.text
 
 

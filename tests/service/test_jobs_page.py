@@ -7,15 +7,36 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from contouring.composition import Status
 from service.app import create_app
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
-from workers.jobs import Failure, NewJob, Priority
-from workers.lease_store import LeaseStore
+from workers.jobs import Failure, NewJob, OutputRecord, Priority, StructureRecord
+from workers.lease_store import LeaseStore, NewResult
 from workers.redis_server import RedisServer
 from workers.settings import Settings
 
 ATTACK = "<script>alert(1)</script>"
+
+
+RESULT = NewResult(
+    folder="job/1",
+    files={},
+    outputs=(
+        OutputRecord("eclipse", "eclipse.rtstruct.dcm"),
+        OutputRecord("monaco", "monaco.rtstruct.dcm", "monaco.seg.dcm"),
+    ),
+    structures=tuple(
+        StructureRecord("eclipse", name, name, Status.NOT_IN_SCAN, "None of it.", 0.0, 0, 0)
+        for name in ("Larynx", "Parotid_L")
+    ),
+    warnings=(
+        "not-in-scan: Larynx: None of it.",
+        "not-in-scan: Parotid_L: None of it.",
+        f"cut-by-scan-end: SpinalCord reaches the last slice {ATTACK}.",
+    ),
+    stage_seconds={},
+)
 
 
 def _add_job(engine: Engine, description: str) -> None:
@@ -59,6 +80,30 @@ def test_nothing_that_was_sent_becomes_markup(tmp_path: Path) -> None:
 
     assert ATTACK not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 2
+
+
+def test_a_finished_job_shows_what_to_look_at_and_a_file_for_each_template(tmp_path: Path) -> None:
+    """Flags are among the job's warnings; each structure set says for which system it is."""
+    settings = _build_settings(tmp_path)
+    engine = open_engine(settings.sql_url)
+    migrate(engine)
+    _add_job(engine, "description")
+    leases = LeaseStore(engine, lease_seconds=600, lost_attempts_limit=3)
+    job = leases.claim("worker")
+    assert job is not None
+    leases.finish(job, RESULT)
+
+    page = _read_page(settings)
+
+    assert ATTACK not in page
+    assert "cut-by-scan-end: SpinalCord reaches the last slice" in page
+    assert page.count("not-in-scan: ") == 1
+    assert "<li>not-in-scan: Larynx, Parotid_L.</li>" in page
+    assert f'/v1/jobs/{job.id}/rtstruct?template=eclipse"' in page
+    assert f'/v1/jobs/{job.id}/rtstruct?template=monaco"' in page
+    assert f'/v1/jobs/{job.id}/segmentation?template=monaco"' in page
+    assert f'/v1/jobs/{job.id}/segmentation?template=eclipse"' not in page
+    assert "SEG monaco</a>" in page
 
 
 def test_running_and_failed_jobs_explain_themselves(tmp_path: Path) -> None:

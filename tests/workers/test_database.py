@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
-from workers.database import migrate, open_engine
+from workers.database import migrate, open_engine, writing
+from workers.job_store import JobStore
+from workers.jobs import OutputRecord
 from workers.tables import metadata
+
+# A job and its result as version 0.1.0 stored them.
+FIRST_JOB = {
+    "id": "job",
+    "key": "k",
+    "state": "done",
+    "priority": "normal",
+    "turn_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "series_digest": "s",
+    "study_instance_uid": "1.2",
+    "series_instance_uid": "1.2.3",
+    "series_description": "",
+    "slice_count": 3,
+    "model_name": "hn-oar",
+    "model_checksum": "c",
+    "parameters": "{}",
+    "attempt": 1,
+    "fence": 1,
+    "lost_attempts": 0,
+    "cancel_requested": False,
+    "progress": 1.0,
+    "warnings": "[]",
+    "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+}
+FIRST_RESULT = {
+    "job_id": "job",
+    "fence": 1,
+    "folder": "job/1",
+    "rtstruct_sha256": "d" * 64,
+    "structures": json.dumps(
+        [
+            {"name": "Brainstem", "found": True, "volume_cm3": 25.5, "slices": 20, "contours": 21},
+            {"name": "Larynx", "found": False, "volume_cm3": 0.0, "slices": 0, "contours": 0},
+        ]
+    ),
+    "stage_seconds": "{}",
+    "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+}
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
@@ -44,3 +86,24 @@ def test_sqlite_waits_for_the_disk(tmp_path: Path) -> None:
         synchronous = connection.scalar(text("PRAGMA synchronous"))
 
     assert (journal, synchronous) == ("wal", 2)
+
+
+def test_the_results_of_the_first_version_are_still_found(database_url: str) -> None:
+    """An update must not lose the way to a structure set that was fetched last week."""
+    engine = open_engine(database_url)
+    migrate(engine, "0001")
+    with writing(engine).begin() as connection:
+        for table, values in (("jobs", FIRST_JOB), ("results", FIRST_RESULT)):
+            names = ", ".join(values)
+            places = ", ".join(f":{name}" for name in values)
+            connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)
+
+    migrate(engine)
+
+    job = JobStore(engine).find("job")
+    engine.dispose()
+    assert job.outputs == (OutputRecord("generic", "rtstruct.dcm"),)
+    assert [(one.name, one.status, one.volume_cm3) for one in job.structures] == [
+        ("Brainstem", "contoured", 25.5),
+        ("Larynx", "not-in-scan", 0.0),
+    ]

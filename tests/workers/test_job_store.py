@@ -9,7 +9,7 @@ import pytest
 
 from contouring.errors import UnknownJobError, WrongJobStateError
 from workers.job_store import JobFilter, JobStore
-from workers.jobs import Failure, JobState, NewJob, Priority
+from workers.jobs import Failure, Job, JobState, NewJob, Priority
 from workers.lease_store import LeaseStore
 
 
@@ -115,14 +115,18 @@ def test_an_ended_job_cannot_be_cancelled(jobs: JobStore, new_job: Callable[...,
         jobs.cancel(job.id)
 
 
-def test_a_failed_job_can_be_run_again(
-    jobs: JobStore, leases: LeaseStore, new_job: Callable[..., NewJob]
+@pytest.mark.parametrize("end", [LeaseStore.fail, LeaseStore.refuse])
+def test_a_failed_or_refused_job_can_be_run_again(
+    jobs: JobStore,
+    leases: LeaseStore,
+    new_job: Callable[..., NewJob],
+    end: Callable[[LeaseStore, Job, Failure], None],
 ) -> None:
     """A person has mended the cause; the old reason must not stay on the job."""
     (job,) = jobs.add([new_job()])
     claimed = leases.claim("worker")
     assert claimed is not None
-    leases.fail(claimed, Failure("out-of-memory", "There was no memory left."))
+    end(leases, claimed, Failure("out-of-memory", "There was no memory left."))
 
     again = jobs.retry(job.id)
     second = leases.claim("worker")

@@ -9,19 +9,42 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, update
 
+from contouring.composition import Status
 from contouring.errors import JobCancelledError, LeaseLostError
+from contouring.notices import Notice
 from tests.workers.conftest import LOST_ATTEMPTS_LIMIT
 from workers.database import writing
 from workers.job_rows import URGENT_HEAD_START
 from workers.job_store import JobStore
-from workers.jobs import Failure, Job, JobState, NewJob, Priority, StructureRecord
+from workers.jobs import (
+    Failure,
+    Job,
+    JobState,
+    NewJob,
+    OutputRecord,
+    Priority,
+    StructureRecord,
+)
 from workers.lease_store import LeaseStore, NewResult
 from workers.tables import jobs as jobs_table
 
 RESULT = NewResult(
     folder="job/1",
-    rtstruct_sha256="d" * 64,
-    structures=(StructureRecord("Brainstem", True, 25.5, 20, 21),),
+    files={"eclipse.rtstruct.dcm": "d" * 64},
+    outputs=(OutputRecord("eclipse", "eclipse.rtstruct.dcm"),),
+    structures=(
+        StructureRecord(
+            template="eclipse",
+            name="Brainstem~",
+            source="Brainstem",
+            status=Status.CONTOURED,
+            reason="",
+            volume_cm3=25.5,
+            slices=20,
+            contours=21,
+            flags=(Notice("cut-by-scan-end", "Brainstem is cut by the scan's end."),),
+        ),
+    ),
     warnings=("Larynx was not found in the scan.",),
     stage_seconds={"read": 0.5},
 )
@@ -88,6 +111,7 @@ def test_a_result_and_the_state_appear_together(
     assert done.state is JobState.DONE
     assert done.result_folder == "job/1"
     assert done.structures == RESULT.structures
+    assert done.outputs == RESULT.outputs
     assert done.warnings == (*claimed.warnings, *RESULT.warnings)
 
 
@@ -107,6 +131,7 @@ def test_a_worker_that_was_given_up_changes_nothing(
         lambda: short_leases.report(frozen, "read", 0.5),
         lambda: short_leases.finish(frozen, RESULT),
         lambda: short_leases.fail(frozen, Failure("code", "reason")),
+        lambda: short_leases.refuse(frozen, Failure("code", "reason")),
         lambda: short_leases.confirm_cancel(frozen),
     ]
     for write in writes:

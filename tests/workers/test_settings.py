@@ -19,6 +19,27 @@ def test_model_folders_are_parted_like_a_path(monkeypatch: pytest.MonkeyPatch) -
     assert Settings(models="").model_folders == ()
 
 
+def test_template_folders_are_parted_likewise() -> None:
+    """Both are lists of folders, so both read alike."""
+    folders = os.pathsep.join(["/a", "/b"])
+
+    assert Settings(templates=folders).template_folders == (Path("/a"), Path("/b"))
+
+
+def test_default_templates_are_names_parted_by_commas() -> None:
+    """As the form field has them, spaces or not."""
+    assert Settings(default_templates="eclipse, monaco").default_template_names == (
+        "eclipse",
+        "monaco",
+    )
+
+
+def test_a_job_without_any_template_cannot_be_the_default() -> None:
+    """It would contour for minutes and write nothing."""
+    with pytest.raises(ValidationError, match="at least one template"):
+        Settings(default_templates=" , ")
+
+
 def test_a_plain_postgresql_url_means_the_driver_that_is_installed() -> None:
     """SQLAlchemy would otherwise look for one that is not."""
     settings = Settings(database_url="postgresql://host/jobs")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from workers import series_store
-from workers.result_store import PREVIEW, RTSTRUCT, ResultStore
+from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
 
 
@@ -72,19 +73,20 @@ def test_the_files_of_an_attempt_are_together(tmp_path: Path) -> None:
     """An RTSTRUCT and the preview of another attempt would not match."""
     store = ResultStore(tmp_path)
 
-    stored = store.keep("job", 3, b"structures", b"picture")
+    stored = store.keep("job", 3, {"a.rtstruct.dcm": b"structures", "preview.png": b"picture"})
 
     assert stored.folder == "job/3"
-    assert store.find_file(stored.folder, RTSTRUCT).read_bytes() == b"structures"
-    assert store.find_file(stored.folder, PREVIEW).read_bytes() == b"picture"
+    assert store.find_file(stored.folder, "a.rtstruct.dcm").read_bytes() == b"structures"
+    assert store.find_file(stored.folder, "preview.png").read_bytes() == b"picture"
+    assert stored.files["preview.png"] == hashlib.sha256(b"picture").hexdigest()
 
 
 def test_a_dropped_attempt_leaves_nothing(tmp_path: Path) -> None:
     """Its worker was given up; another attempt's files stay."""
     store = ResultStore(tmp_path)
-    kept, dropped = (store.keep("job", fence, b"structures", b"picture") for fence in (1, 2))
+    kept, dropped = (store.keep("job", fence, {"preview.png": b"picture"}) for fence in (1, 2))
 
     store.drop(dropped)
 
-    assert store.find_file(kept.folder, RTSTRUCT).exists()
+    assert store.find_file(kept.folder, "preview.png").exists()
     assert [path.name for path in (tmp_path / "results" / "job").iterdir()] == ["1"]

@@ -9,11 +9,17 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine
 
-from contouring.errors import InferenceError, JobCancelledError, LeaseLostError
+from contouring.errors import (
+    InferenceError,
+    JobCancelledError,
+    LeaseLostError,
+    ReleaseCheckError,
+    SeriesRefusedError,
+)
 from workers import tasks
 from workers.attempt import Workplace
 from workers.job_store import JobStore
-from workers.jobs import Job, JobState, NewJob
+from workers.jobs import Failure, Job, JobState, NewJob
 from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
 from workers.queue import build_message
@@ -25,7 +31,14 @@ from workers.series_store import SeriesStore
 def place(engine: Engine, leases: LeaseStore, tmp_path: Path) -> Workplace:
     """A workplace with the test's stores."""
     data = tmp_path / "data"
-    return Workplace(leases, SeriesStore(data), ResultStore(data), Predictors((), 1), 600.0)
+    return Workplace(
+        leases=leases,
+        series=SeriesStore(data),
+        results=ResultStore(data),
+        predictors=Predictors((), 1),
+        template_folders=(),
+        heartbeat_seconds=600.0,
+    )
 
 
 @pytest.fixture
@@ -47,6 +60,7 @@ def run(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exceptio
     ("error", "code"),
     [
         (InferenceError("The network gave NaN."), "inference-failed"),
+        (ReleaseCheckError(["Brainstem: Dice 0.97."]), "release-check-failed"),
         (MemoryError(), "out-of-memory"),
         (SoftTimeLimitExceeded(), "time-limit"),
         (ZeroDivisionError("division by zero"), "unexpected-error"),
@@ -69,6 +83,19 @@ def test_an_error_ends_as_a_failed_job_with_its_reason(
     assert failed.failure is not None
     assert failed.failure.code == code
     assert failed.failure.reason
+
+
+def test_pixels_that_cannot_be_contoured_end_as_a_refused_job(
+    jobs: JobStore, run: Callable[[Exception], None], new_job: Callable[..., NewJob]
+) -> None:
+    """Nothing has failed here: the sender can mend the series, and must learn the fault."""
+    (job,) = jobs.add([new_job()])
+
+    run(SeriesRefusedError("truncated-pixels", "slice 4 (z = -12.5 mm) ends too early."))
+
+    refused = jobs.find(job.id)
+    assert refused.state is JobState.REFUSED
+    assert refused.failure == Failure("truncated-pixels", "slice 4 (z = -12.5 mm) ends too early.")
 
 
 def test_a_cancelled_attempt_ends_as_a_cancelled_job(

@@ -26,7 +26,7 @@ from workers.lease_store import LeaseStore
 from workers.publisher import Publisher
 from workers.reconciler import Reconciler
 from workers.redis_server import RedisServer
-from workers.result_store import RTSTRUCT, ResultStore
+from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
 
 LONG_SCAN = Scan(slice_offsets_mm=even_offsets(40, 2.5))  # long enough to be killed in its middle
@@ -122,7 +122,7 @@ def test_a_job_whose_workers_die_is_run_again_and_gives_one_whole_result(
 
     assert (done.state, done.attempt, done.lost_attempts) == (JobState.DONE, 2, 1)
     assert done.result_folder is not None
-    rtstruct = desk.results.find_file(done.result_folder, RTSTRUCT)
+    rtstruct = desk.results.find_file(done.result_folder, done.outputs[0].rtstruct)
     assert pydicom.dcmread(rtstruct).Modality == "RTSTRUCT"
     attempts = [path.name for path in rtstruct.parent.parent.iterdir()]
     assert attempts == [rtstruct.parent.name]
@@ -151,7 +151,9 @@ def test_a_job_that_kills_its_worker_every_time_fails_and_the_worker_stays(
     assert (done.state, has_survived) == (JobState.DONE, True)
 
 
-def test_a_series_that_cannot_be_read_fails_with_the_file_named(desk: Desk, tmp_path: Path) -> None:
+def test_a_series_that_cannot_be_read_is_refused_with_the_slice_named(
+    desk: Desk, tmp_path: Path
+) -> None:
     """Pixels are read by the worker; the sender must learn what was wrong."""
     files = write_small_series(tmp_path / "small")
     broken = pydicom.dcmread(files[3])
@@ -160,12 +162,13 @@ def test_a_series_that_cannot_be_read_fails_with_the_file_named(desk: Desk, tmp_
     job = desk.send(files)
 
     with run_worker(desk.environment, desk.log):
-        failed = desk.wait_for(job, JobState.FAILED, JobState.DONE)
+        refused = desk.wait_for(job, JobState.REFUSED, JobState.FAILED, JobState.DONE)
 
-    assert failed.failure is not None
-    assert failed.failure.code == "series-refused"
-    assert "slice-0004.dcm" in failed.failure.reason
-    assert failed.result_folder is None
+    assert refused.state is JobState.REFUSED
+    assert (refused.stage, refused.result_folder) == ("read", None)
+    assert refused.failure is not None
+    assert "slice-0004.dcm" in refused.failure.reason
+    assert "z = " in refused.failure.reason
 
 
 def test_a_running_job_can_be_cancelled(desk: Desk, tmp_path: Path) -> None:

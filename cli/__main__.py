@@ -1,0 +1,5 @@
+"""`python -m cli` is `oarlock`."""
+
+from cli import main
+
+main()

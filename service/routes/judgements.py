@@ -1,0 +1,121 @@
+"""/v1/check and /v1/lint: judge what is sent, and keep nothing of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+
+from contouring.errors import UploadTooLargeError
+from contouring.notices import Notice
+from contouring.verdicts import Judgement, Verdict, judge_files
+from service.context import ContextOf
+from service.forms import Form
+from service.judgements import CheckView, LintView, build_check_view
+from service.linting import lint_file
+from service.problems import PROBLEM_RESPONSES
+from service.staged_files import StagedFile, tell_sent_names
+from service.uploads import UPLOAD_BODY, Upload, receive_form, receive_upload, unpack_series
+from workers.settings import Settings
+
+router = APIRouter(prefix="/v1", tags=["judgements"], responses=PROBLEM_RESPONSES)
+
+FILE, CT = "file", "ct"
+
+_LINT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FILE],
+                    "properties": {
+                        FILE: {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The RTSTRUCT.",
+                        },
+                        CT: {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "Its CT's DICOM files, or one zip of them.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("/check", openapi_extra=UPLOAD_BODY)
+async def check_series(request: Request, context: ContextOf) -> CheckView:
+    """Judge CT series, headers and pixels, as a job would, without contouring them.
+
+    The upload is the one of POST /v1/jobs; its fields are allowed and change nothing.
+    """
+    with context.series.stage() as folder:
+        upload = await receive_upload(request, folder, context.settings)
+        judgement = await to_thread.run_sync(_judge, upload, limiter=context.judging)
+    return build_check_view(judgement)
+
+
+@router.post("/lint", openapi_extra=_LINT_BODY)
+async def lint(request: Request, context: ContextOf) -> LintView:
+    """Lint anybody's RTSTRUCT; with its CT, the geometry too."""
+    with context.series.stage() as folder:
+        form = await receive_form(request, folder, context.settings)
+        return await to_thread.run_sync(
+            _lint, form, folder, context.settings, limiter=context.judging
+        )
+
+
+def _judge(upload: Upload) -> Judgement:
+    names = _names(upload.files)
+    judgement = judge_files(list(names), names)
+    verdicts = tuple(_rename(verdict, upload.files) for verdict in judgement.verdicts)
+    return replace(judgement, verdicts=verdicts)
+
+
+def _rename(verdict: Verdict, files: tuple[StagedFile, ...]) -> Verdict:
+    """What is said of pixels names the staged files."""
+    refusal = verdict.refusal
+    if refusal is None:
+        return verdict
+    return replace(verdict, refusal=Notice(refusal.name, tell_sent_names(refusal.text, files)))
+
+
+def _lint(form: Form, folder: Path, limits: Settings) -> LintView:
+    _check_parts(form)
+    (file,) = form.files_by_name[FILE]
+    if file.path.stat().st_size > limits.lint_bytes:
+        raise UploadTooLargeError(file.name, f"{limits.lint_bytes} bytes")
+    ct_files = unpack_series(form.files_by_name.get(CT, ()), folder, limits)
+    return lint_file(file.path, [one.path for one in ct_files], _names((file, *ct_files)))
+
+
+def _check_parts(form: Form) -> None:
+    """Exactly one structure set, and nothing whose meaning is not known."""
+    faults = [
+        _build_fault(name, f"is not known: send {FILE} and, if you like, {CT}")
+        for name in (*form.fields, *form.files_by_name)
+        if name not in (FILE, CT) or name in form.fields
+    ]
+    count = len(form.files_by_name.get(FILE, ()))
+    if count != 1:
+        faults.append(_build_fault(FILE, f"is one RTSTRUCT, not {count}"))
+    if faults:
+        raise RequestValidationError(faults)
+
+
+def _build_fault(name: str, message: str) -> dict[str, Any]:
+    return {"loc": ("body", name), "msg": message}
+
+
+def _names(files: tuple[StagedFile, ...]) -> dict[Path, str]:
+    return {file.path: file.name for file in files}

@@ -1,0 +1,54 @@
+"""Results of the first version stay within reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from tests.service.answers import expect_problem
+from workers.database import migrate, open_engine
+from workers.job_store import JobStore
+from workers.jobs import NewJob, OutputRecord, Priority
+from workers.lease_store import LeaseStore, NewResult
+from workers.redis_server import RedisServer
+from workers.result_store import ResultStore
+from workers.settings import Settings
+
+FILES = {"rtstruct.dcm": b"structures", "preview.png": b"picture"}
+OLD_JOB = NewJob(
+    series_digest="series",
+    study_instance_uid="1.2",
+    series_instance_uid="1.2.3",
+    series_description="",
+    slice_count=3,
+    model_name="hn-oar",
+    model_checksum="c",
+    parameters={},
+    priority=Priority.NORMAL,
+    warnings=(),
+)
+
+
+def test_an_old_structure_set_is_fetched_and_has_no_report(tmp_path: Path) -> None:
+    """It was made from no template, under another name, and nobody wrote a report then."""
+    settings = Settings(data=tmp_path, redis_url=RedisServer(tmp_path / "redis").url)
+    engine = open_engine(settings.sql_url)
+    migrate(engine)
+    JobStore(engine).add([OLD_JOB])
+    leases = LeaseStore(engine, lease_seconds=600, lost_attempts_limit=3)
+    job = leases.claim("worker")
+    assert job is not None
+    stored = ResultStore(tmp_path).keep(job.id, job.fence, FILES)
+    outputs = (OutputRecord("generic", "rtstruct.dcm"),)
+    leases.finish(job, NewResult(stored.folder, stored.files, outputs, (), (), {}))
+
+    with TestClient(create_app(settings)) as client:
+        shown = client.get(f"/v1/jobs/{job.id}").json()
+        rtstruct = client.get(shown["links"]["rtstruct"])
+        report = client.get(shown["links"]["report"])
+
+    assert (shown["state"], shown["templates"]) == ("done", [])
+    assert rtstruct.content == b"structures"
+    expect_problem(report, 404, "not-found", "wrote no reports")
