@@ -1,5 +1,5 @@
 # Daily commands. Each calls the script or module that does the work, so none needs make.
-.PHONY: help setup demo test serve check format bench openapi
+.PHONY: help setup demo test serve check format coverage mutation bench bench-geometry openapi
 
 help:
 	@echo "make demo     contour a phantom through the whole server; results in demo/"
@@ -8,7 +8,10 @@ help:
 	@echo "make check    lint, types, import contracts, openapi.yaml up to date"
 	@echo "make format   let ruff format the code and mend what it can"
 	@echo "make openapi  write openapi.yaml anew from the app"
+	@echo "make coverage which branches of contouring/ no test takes"
+	@echo "make mutation do the unit tests notice when the geometry is spoilt?"
 	@echo "make bench    time the pipeline, stage by stage, beside the usual way"
+	@echo "make bench-geometry  hold contours against the truth, beside rt-utils'"
 
 setup:
 	@./scripts/setup
@@ -38,6 +41,20 @@ format:
 openapi:
 	@./scripts/setup test
 	.venv/bin/python -m service.openapi
+
+# By the package's own tests: what only a whole server reaches is not tested, but passed through.
+coverage:
+	@./scripts/setup test
+	.venv/bin/python -m pytest -q tests/contouring --cov
+
+# Unit tests alone, tens of minutes on two cores; the survivors: cd .mutation && mutmut browse
+mutation:
+	@./scripts/setup test
+	.venv/bin/python -m tests.mutation
+
+bench-geometry:
+	@./scripts/setup test
+	.venv/bin/python -m benchmarks.geometry
 
 # The usual way, which the benchmark compares against, needs PyTorch and MONAI.
 bench:

@@ -1,32 +1,64 @@
-"""Programs of others that judge a file we wrote."""
+"""Programs and libraries of others that judge a file we wrote."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 from numpy.typing import NDArray
+
+BoolArray = NDArray[np.bool_]
+
+# The library asks for a function that pydicom 3 dropped, and for its paper to be cited on import.
+DCMRTSTRUCT2NII = """
+import sys
+import pydicom
+pydicom.read_file = pydicom.dcmread
+from dcmrtstruct2nii import dcmrtstruct2nii
+dcmrtstruct2nii(*sys.argv[1:4], gzip=False, convert_original_dicom=False)
+"""
 
 
 def dciodvfy_errors(file: Path) -> list[str]:
     """What David Clunie's validator finds wrong."""
     verdict = subprocess.run(
-        [_program("dciodvfy"), file], capture_output=True, text=True, check=False
+        [find_program("dciodvfy"), file],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     return [line for line in verdict.stderr.splitlines() if line.startswith("Error")]
 
 
-def plastimatch_masks(rtstruct: Path, ct: Path, folder: Path) -> dict[str, NDArray[np.bool_]]:
+def drtdump_warnings(rtstruct: Path) -> list[str]:
+    """What dcmtk's own classes for RT objects warn of while they read the file."""
+    verdict = subprocess.run(
+        [find_program("drtdump"), rtstruct],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    lines = (verdict.stdout + verdict.stderr).splitlines()
+    complaints = [line for line in lines if re.match(r"[WEF]: ", line)]
+    return complaints or ([f"drtdump ended with {verdict.returncode}"] * (verdict.returncode != 0))
+
+
+def plastimatch_masks(rtstruct: Path, ct: Path, folder: Path) -> dict[str, BoolArray]:
     """(slices, rows, columns) masks by ROI name, as plastimatch fills them on the CT's grid.
 
     Of an axial scan, head first supine: its slices ascend with z.
     """
     subprocess.run(
         [
-            _program("plastimatch"),
+            find_program("plastimatch"),
             "convert",
             *("--input", rtstruct),
             *("--referenced-ct", ct),
@@ -39,15 +71,29 @@ def plastimatch_masks(rtstruct: Path, ct: Path, folder: Path) -> dict[str, NDArr
     return {image.stem: _read_mask(image) for image in folder.glob("*.mha")}
 
 
-def _read_mask(image: Path) -> NDArray[np.bool_]:
-    header, values = image.read_bytes().split(b"ElementDataFile = LOCAL\n", 1)
-    fields = dict(line.split(" = ", 1) for line in header.decode().splitlines())
-    columns, rows, slices = (int(n) for n in fields["DimSize"].split())
-    return np.frombuffer(values, np.uint8).reshape(slices, rows, columns) > 0
+def dcmrtstruct2nii_masks(rtstruct: Path, ct: Path, folder: Path) -> dict[str, BoolArray]:
+    """(slices, rows, columns) masks by ROI name, as dcmrtstruct2nii fills them on the CT's grid.
+
+    Of evenly spaced slices: it knows one distance between them.
+    """
+    subprocess.run(
+        [sys.executable, "-c", DCMRTSTRUCT2NII, rtstruct, ct, folder],
+        capture_output=True,
+        check=True,
+    )
+    return {
+        image.stem.removeprefix("mask_"): _read_mask(image) for image in folder.glob("mask_*.nii")
+    }
 
 
-def _program(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
+def _read_mask(image: Path) -> BoolArray:
+    voxels: BoolArray = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(image)) > 0
+    return voxels
+
+
+def find_program(name: str, *elsewhere: str) -> str:
+    """The path of an installed program, or a skip (which CI counts as a failure)."""
+    found = [path for place in (name, *elsewhere) if (path := shutil.which(place))]
+    if not found:
         pytest.skip(f"{name} is not installed: run scripts/setup test")
-    return path
+    return found[0]

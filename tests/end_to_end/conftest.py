@@ -1,4 +1,5 @@
-"""A whole server in its own process, as `oarlock serve` starts it: API, worker, Redis, SQLite."""
+"""A whole server in its own process, as `oarlock serve` starts it: API, worker, Redis, SQLite;
+and the phantom contoured without one, in every patient position."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from contouring.phantom_scan import PATIENT_POSITIONS
+from tests.end_to_end.phantom_runs import PhantomRun, run_phantom
 
 START_SECONDS = 60
 
@@ -47,6 +51,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+@pytest.fixture(scope="session", params=PATIENT_POSITIONS)
+def phantom_run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> PhantomRun:
+    """The phantom in one patient position, with every template's structure set."""
+    return run_phantom(tmp_path_factory.mktemp(request.param), request.param)
 
 
 def _free_port() -> int:

@@ -9,12 +9,13 @@ import pytest
 
 from contouring.dicom_series import read_series
 from contouring.phantom import HEAD_AND_NECK, PhantomStructure
+from contouring.phantom_deviation import deviation, drawn_contours
 from contouring.phantom_scan import Scan
 from contouring.phantom_series import write_phantom
+from contouring.phantom_shapes import FloatArray
 from contouring.rasters import dice, read_masks
 from service.client import Client
 from tests.judges import dciodvfy_errors, plastimatch_masks
-from tests.phantoms import FloatArray, deviation, drawn_contours
 
 MEAN_MM = 0.05
 LARGEST_MM = 0.5
