@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from contouring.derivations import DerivedStructure
-from contouring.derived_fields import derive_one
+from contouring.derived_fields import derive
 from contouring.errors import DerivationError
 from contouring.fields import Fields
 from contouring.grid import Grid
@@ -51,7 +51,7 @@ def add_derived(found: Anatomy, wanted: Sequence[DerivedStructure], ct: CTVolume
     made = []
     for derived in wanted:
         try:
-            made.append(derive_one(derived, fields, ct))
+            made.append(derive(derived, fields, ct))
         except DerivationError as error:
             failures[derived.structure.name] = str(error)
         else:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from contouring.contours import StructureContours, TracedStructure, draw_contours
+from contouring.contours import StructureContours, draw_contours
 from contouring.errors import DerivationError
 from contouring.flags import CUT_FLAGS
 from contouring.grid import Grid
 from contouring.notices import Notice
+from contouring.outlines import TracedStructure
 from contouring.roi_names import is_roi_name, mark_cut
 from contouring.structures import Structure
 from contouring.template import Template, WantedStructure

@@ -11,21 +11,10 @@ from shapely import Polygon
 
 from contouring.grid import Grid
 from contouring.keyholes import join_holes
-from contouring.masks import StructureField
 from contouring.notices import Notice
-from contouring.outlines import Outline, TracedStructure, trace_outlines
+from contouring.outlines import TracedStructure
 from contouring.structures import Structure
 from contouring.template import HoleEncoding
-
-__all__ = [
-    "Contour",
-    "Outline",
-    "StructureContours",
-    "TracedStructure",
-    "draw_contours",
-    "trace_contours",
-    "trace_outlines",
-]
 
 CLOSED_PLANAR = "CLOSED_PLANAR"
 CLOSED_PLANAR_XOR = "CLOSEDPLANAR_XOR"
@@ -79,10 +68,3 @@ def _rings(polygon: Polygon, holes: HoleEncoding) -> Iterator[NDArray[np.float64
         return
     for ring in (polygon.exterior, *polygon.interiors):
         yield np.asarray(ring.coords, np.float64)[:-1]
-
-
-def trace_contours(selected: StructureField, grid: Grid) -> StructureContours:
-    """The contours of one structure on every slice that it crosses, holes as keyholes."""
-    traced = trace_outlines(selected, grid)
-    drawn = draw_contours(traced, grid, HoleEncoding.KEYHOLE)
-    return StructureContours(selected.structure, drawn, traced.volume_cm3)

@@ -116,5 +116,4 @@ class DerivedStructure:
                 return (of, *minus)
             case Expansion(of) | Contraction(of) | Ring(of):
                 return (of,)
-            case BodyOutline():
-                return ()
+        return ()  # a body outline: of the scan itself

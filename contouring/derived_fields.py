@@ -47,26 +47,13 @@ REACH_SAMPLES = 2.0  # of exact values on either side of a border, for cubic int
 
 
 def derive(
-    wanted: Sequence[DerivedStructure], fields: Mapping[str, StructureField], ct: CTVolume
-) -> tuple[StructureField, ...]:
-    """The derived structures in their order; one may build on those before it.
-
-    `fields`: the structures that were found, by name. Raises `DerivationError` if a source is not
-    among them, or if nothing is left of a derived structure.
-    """
-    known = dict(fields)
-    derived = []
-    for one in wanted:
-        field = derive_one(one, known, ct)
-        known[one.structure.name] = field
-        derived.append(field)
-    return tuple(derived)
-
-
-def derive_one(
     wanted: DerivedStructure, known: Mapping[str, StructureField], ct: CTVolume
 ) -> StructureField:
-    """One derived structure, of those that are known by name."""
+    """The field of a derived structure.
+
+    `known`: the structures that were found and those derived before it, by name. Raises
+    `DerivationError` if a source is not among them, or if nothing is left of it.
+    """
     name = wanted.structure.name
     for source in wanted.sources:
         if source not in known:

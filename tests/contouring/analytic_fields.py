@@ -6,10 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from contouring.contours import StructureContours, draw_contours
+from contouring.grid import Grid
 from contouring.lattice import BoxMm, build_lattice
 from contouring.masks import StructureField
+from contouring.outlines import trace_outlines
 from contouring.phantom_scan import Scan
 from contouring.structures import Structure
+from contouring.template import HoleEncoding
 from contouring.volume import CTVolume
 from tests.contouring.grids import FloatArray, grid_of
 
@@ -36,3 +40,10 @@ def analytic_field(
 def empty_ct(scan: Scan) -> CTVolume:
     """A CT of water."""
     return CTVolume(grid_of(scan), np.zeros(scan.shape_zyx, np.int16))
+
+
+def trace_contours(selected: StructureField, grid: Grid) -> StructureContours:
+    """The contours of one structure on every slice that it crosses, holes as keyholes."""
+    traced = trace_outlines(selected, grid)
+    drawn = draw_contours(traced, grid, HoleEncoding.KEYHOLE)
+    return StructureContours(selected.structure, drawn, traced.volume_cm3)

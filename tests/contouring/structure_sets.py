@@ -19,10 +19,10 @@ from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian
 
 from contouring.composition import Account, compose
-from contouring.contours import trace_outlines
 from contouring.dicom_series import CTSeries, Instance
 from contouring.lattice import BoxMm, build_lattice
 from contouring.masks import StructureField
+from contouring.outlines import trace_outlines
 from contouring.phantom_scan import Scan
 from contouring.phantom_series import derived_uid
 from contouring.phantom_shapes import Separate, Shape, Shell, Sphere

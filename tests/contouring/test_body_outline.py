@@ -163,7 +163,7 @@ def test_the_threshold_may_be_chosen() -> None:
     hu, *_ = torso()
     ct = CTVolume(grid_of(SCAN), np.rint(hu).astype(np.int16))
 
-    (body,) = derive([DerivedStructure(EXTERNAL, BodyOutline(-500.0))], {}, ct)
+    body = derive(DerivedStructure(EXTERNAL, BodyOutline(-500.0)), {}, ct)
 
     areas = areas_mm2(trace_outlines(body, ct.grid))
     assert areas == pytest.approx([np.pi * HALF_WIDTH_MM * HALF_DEPTH_MM] * 12, rel=0.004)

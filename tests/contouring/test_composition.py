@@ -7,11 +7,11 @@ import pytest
 import shapely
 
 from contouring.composition import Account, Composition, Status, check_sources, compose
-from contouring.contours import Outline, TracedStructure
 from contouring.derivations import BodyOutline, DerivedStructure, Union
 from contouring.errors import DerivationError
 from contouring.grid import Grid
 from contouring.notices import Notice
+from contouring.outlines import Outline, TracedStructure
 from contouring.structures import Structure
 from contouring.template import HoleEncoding, Template, WantedStructure
 

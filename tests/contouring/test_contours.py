@@ -13,15 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from contouring.contours import (
-    Contour,
-    StructureContours,
-    draw_contours,
-    trace_contours,
-    trace_outlines,
-)
+from contouring.contours import Contour, StructureContours, draw_contours
 from contouring.lattice import BoxMm, Lattice, build_lattice
 from contouring.masks import StructureField
+from contouring.outlines import trace_outlines
 from contouring.phantom_deviation import deviation, in_plane_mm
 from contouring.phantom_scan import Scan, even_offsets
 from contouring.phantom_shapes import (
@@ -36,6 +31,7 @@ from contouring.phantom_shapes import (
 )
 from contouring.structures import Structure
 from contouring.template import HoleEncoding
+from tests.contouring.analytic_fields import trace_contours
 from tests.contouring.grids import SCANS_AND_OBLIQUE, FloatArray, grid_of, name_of
 from tests.contouring.rings import is_inside, shoelace_area
 

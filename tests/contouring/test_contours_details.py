@@ -7,11 +7,11 @@ import pytest
 import shapely
 from shapely import LineString, Polygon
 
-from contouring.contours import trace_contours
 from contouring.keyholes import join_holes
 from contouring.masks import select_structures
 from contouring.roi_names import mark_cut
 from contouring.structures import Structure
+from tests.contouring.analytic_fields import trace_contours
 from tests.contouring.grids import UNEVEN_SCAN, grid_of
 from tests.contouring.predictors import fields_of
 from tests.contouring.rings import shoelace_area

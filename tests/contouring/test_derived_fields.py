@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contouring.contours import trace_contours
 from contouring.derivations import (
     BodyOutline,
     Contraction,
@@ -30,7 +29,7 @@ from contouring.phantom_deviation import deviation
 from contouring.phantom_scan import Scan, even_offsets
 from contouring.phantom_shapes import Shape, Shell, Sphere, rotation
 from contouring.structures import Structure
-from tests.contouring.analytic_fields import analytic_field, empty_ct
+from tests.contouring.analytic_fields import analytic_field, empty_ct, trace_contours
 from tests.contouring.grids import FloatArray, grid_of
 
 # 1 x 1 x 3 mm, as the promise of 0.1 mm is given.
@@ -56,7 +55,7 @@ def derived(
         name: analytic_field(scan, shape.field_mm, name, **options)  # type: ignore[arg-type]
         for name, shape in sources.items()
     }
-    (field,) = derive([derived_structure(derivation)], fields, empty_ct(scan))
+    field = derive(derived_structure(derivation), fields, empty_ct(scan))
     return points_of(field, scan)
 
 
@@ -115,8 +114,8 @@ def test_a_margin_does_not_depend_on_how_steep_a_field_is() -> None:
     """A network's logits are no millimetres, and saturate."""
     steep = analytic_field(SCAN, lambda x, y, z: np.tanh(0.4 * BALL.field_mm(x, y, z)), "Ball")
 
-    (field,) = derive(
-        [derived_structure(Expansion("Ball", Margins.even(5.0)))], {"Ball": steep}, empty_ct(SCAN)
+    field = derive(
+        derived_structure(Expansion("Ball", Margins.even(5.0))), {"Ball": steep}, empty_ct(SCAN)
     )
 
     assert np.abs(Sphere(CENTRE, 17.0).field_mm(*points_of(field, SCAN).T)).max() < 0.15
@@ -199,8 +198,8 @@ def test_a_structure_cut_by_the_scan_s_end_is_not_shrunk_there() -> None:
     column = analytic_field(scan, lambda x, y, z: 15.0 - np.hypot(x - x0, y - y0), "Column")
 
     for margins in (Margins.even(4.0), Margins(4.0, 4.0, 4.0, 4.0, 4.0, 3.99)):
-        (field,) = derive(
-            [derived_structure(Contraction("Column", margins))], {"Column": column}, empty_ct(scan)
+        field = derive(
+            derived_structure(Contraction("Column", margins)), {"Column": column}, empty_ct(scan)
         )
         traced = trace_contours(field, grid_of(scan))
 
@@ -215,8 +214,8 @@ def test_a_structure_cut_by_the_network_s_box_is_grown_from_the_cut() -> None:
     box = BoxMm((0.0, 0.0, 0.0), (54.0, 55.0, 30.0))
     half = analytic_field(SCAN, BALL.field_mm, "Half", box=box)
 
-    (field,) = derive(
-        [derived_structure(Expansion("Half", Margins.even(5.0)))], {"Half": half}, empty_ct(SCAN)
+    field = derive(
+        derived_structure(Expansion("Half", Margins.even(5.0))), {"Half": half}, empty_ct(SCAN)
     )
 
     edge_mm = grid_of(SCAN).positions_mm[0, 0] + 30.0
@@ -254,14 +253,13 @@ def test_derived_structures_build_on_earlier_ones() -> None:
         name: analytic_field(SCAN, shape.field_mm, name)
         for name, shape in {"A": LEFT, "B": RIGHT}.items()
     }
-    wanted = [
-        derived_structure(Union(("A", "B")), "Both"),
-        derived_structure(Ring("Both", 1.0, 3.0), "Around"),
-    ]
+    both = derive(derived_structure(Union(("A", "B")), "Both"), fields, empty_ct(SCAN))
 
-    both, around = derive(wanted, fields, empty_ct(SCAN))
+    around = derive(
+        derived_structure(Ring("Both", 1.0, 3.0), "Around"), {"Both": both}, empty_ct(SCAN)
+    )
 
-    assert (both.structure.name, around.structure.name) == ("Both", "Around")
+    assert around.structure.name == "Around"
     points = points_of(around, SCAN)
     nearest = np.maximum(LEFT.field_mm(*points.T), RIGHT.field_mm(*points.T))
     assert nearest.min() > -3.5
@@ -272,7 +270,7 @@ def test_a_derived_field_is_in_the_ct_s_own_voxels() -> None:
     """So that its contours need no interpolation across slices."""
     coarse = analytic_field(SCAN, BALL.field_mm, "Ball", (3.0, 4.0, 4.0))
 
-    (field,) = derive([derived_structure(Union(("Ball",)))], {"Ball": coarse}, empty_ct(SCAN))
+    field = derive(derived_structure(Union(("Ball",))), {"Ball": coarse}, empty_ct(SCAN))
 
     slices_mm = grid_of(SCAN).axes_mm[0]
     assert np.isin(field.lattice.axes_mm[0], slices_mm).all()
@@ -289,7 +287,7 @@ def by_slice(field: StructureField) -> dict[int, list[FloatArray]]:
 
 def test_a_source_that_was_not_found_fails_by_name() -> None:
     """A margin about nothing must never be left out in silence."""
-    wanted = [derived_structure(Union(("Ball", "Parotid_L")), "Glands")]
+    wanted = derived_structure(Union(("Ball", "Parotid_L")), "Glands")
 
     with pytest.raises(DerivationError, match=r"Glands cannot be made: Parotid_L, .* not found"):
         derive(wanted, {"Ball": analytic_field(SCAN, BALL.field_mm)}, empty_ct(SCAN))
@@ -314,17 +312,15 @@ def test_a_derived_structure_of_which_nothing_is_left_fails(derivation: Derivati
     }
 
     with pytest.raises(DerivationError, match="Made cannot be made: nothing is left of it"):
-        derive([derived_structure(derivation)], fields, empty_ct(SCAN))
+        derive(derived_structure(derivation), fields, empty_ct(SCAN))
 
 
 def test_a_structure_that_fills_the_scan_has_no_border_to_grow_or_shrink_from() -> None:
     """It stays what it is, and its ring is nothing."""
     full = {"All": analytic_field(SCAN, lambda x, y, z: 1.0 + 0 * x, "All")}
 
-    (grown,) = derive(
-        [derived_structure(Expansion("All", Margins.even(2.0)))], full, empty_ct(SCAN)
-    )
+    grown = derive(derived_structure(Expansion("All", Margins.even(2.0))), full, empty_ct(SCAN))
 
     assert (grown.field > 0).all()
     with pytest.raises(DerivationError, match="nothing is left"):
-        derive([derived_structure(Ring("All", 0.0, 2.0))], full, empty_ct(SCAN))
+        derive(derived_structure(Ring("All", 0.0, 2.0)), full, empty_ct(SCAN))

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from contouring.contours import trace_outlines
 from contouring.field_samples import sample_planes
 from contouring.field_voxels import read_field
 from contouring.lattice import Lattice
 from contouring.masks import StructureField
+from contouring.outlines import trace_outlines
 from contouring.phantom_scan import Scan
 from contouring.phantom_shapes import Ellipsoid, rotation
 from contouring.structures import Structure

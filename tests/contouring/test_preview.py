@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from contouring.contours import StructureContours, trace_contours
+from contouring.contours import StructureContours
 from contouring.lattice import build_lattice
 from contouring.masks import StructureField
 from contouring.phantom_scan import PATIENT_POSITIONS, Scan, even_offsets
@@ -18,6 +18,7 @@ from contouring.phantom_shapes import HollowTube, Shape, Sphere
 from contouring.preview import draw_preview
 from contouring.structures import Structure
 from contouring.volume import CTVolume
+from tests.contouring.analytic_fields import trace_contours
 from tests.contouring.grids import grid_of, voxels_mm
 
 # A cube, so that the three panels are as wide as they are high.

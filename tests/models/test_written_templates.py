@@ -9,8 +9,8 @@ import shapely
 import yaml
 
 from contouring.composition import compose
-from contouring.contours import Outline, TracedStructure
 from contouring.dicom_series import CTSeries
+from contouring.outlines import Outline, TracedStructure
 from contouring.rtstruct import write_structure_set
 from contouring.structures import CodedConcept, Structure
 from contouring.template import HoleEncoding, Template
