@@ -113,7 +113,7 @@ INPUT_CHECKS = tuple(
         ),
         (
             "invalid-KEYWORD",
-            "A UID of other than digits and points, or over 64",
+            "A UID of other than numbers without leading zeros and points, or over 64",
             _REFUSE,
             "PS3.5 9",
         ),
@@ -232,6 +232,12 @@ INPUT_CHECKS = tuple(
             "Near-lossless JPEG-LS, lossy JPEG 2000 or HTJ2K, or LossyImageCompression 01",
             _WARN,
             "PS3.3 C.7.6.1.1.5",
+        ),
+        (
+            "padding-in-tissue",
+            "A PixelPaddingValue between -200 and 300 HU",
+            _WARN,
+            "PS3.3 C.7.5.1.1.2; its pixels read as air",
         ),
         (
             "pixel-format",

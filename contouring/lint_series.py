@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contouring.lint_rules import THE_FILE, Finds, Severity, Subject, planes_of, rule
+from contouring.person_names import fold_name
 from contouring.slice_planes import told_in_ct
 
 IDENTITY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
@@ -23,17 +24,12 @@ def other_patient(subject: Subject) -> Iterator[tuple[str, str]]:
     for keyword in IDENTITY:
         own = subject.file.content.text(keyword)
         of_ct = told_in_ct(series, keyword)
-        if _folded(own) != _folded(of_ct):
+        if fold_name(own) != fold_name(of_ct):
             yield (
                 THE_FILE,
                 f"{keyword} is {own!r}, in the CT {of_ct!r}: archives file the structure set "
                 "under another patient.",
             )
-
-
-def _folded(text: str) -> str:
-    """Without what PS3.5 6.2 lets a writer leave out of a name: trailing delimiters and spaces."""
-    return "=".join(group.rstrip("^ ") for group in text.strip().split("=")).rstrip("=")
 
 
 def _same_uid(keyword: str, of_series: str, leads_to: str) -> Finds:

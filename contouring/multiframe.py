@@ -44,6 +44,15 @@ FRAME_ATTRIBUTES = {
     "StackID": "StackID",
     "ConvolutionKernel": "ConvolutionKernel",
 }
+# The only functional group (PS3.3 C.7.6.16) whose word counts for an attribute.
+MACROS = {
+    "ImagePositionPatient": "PlanePositionSequence",
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "PixelSpacing": "PixelMeasuresSequence",
+    "RescaleSlope": "PixelValueTransformationSequence",
+    "RescaleIntercept": "PixelValueTransformationSequence",
+    "RescaleType": "PixelValueTransformationSequence",
+}
 
 
 def split_frames(file: SliceHeader) -> list[SliceHeader]:
@@ -91,8 +100,10 @@ def _split(file: SliceHeader) -> list[SliceHeader]:
 
 
 def _lay_over(dataset: Dataset, groups: Dataset) -> None:
+    """A maker's private groups may hold other values of the same attributes: they say nothing."""
     for group in groups:
-        for item in (group.value or [])[:1] if group.VR == "SQ" else []:
+        is_known = group.VR == "SQ" and not group.tag.is_private
+        for item in (group.value or [])[:1] if is_known else []:
             for keyword, plain in FRAME_ATTRIBUTES.items():
-                if keyword in item:
+                if keyword in item and MACROS.get(keyword, group.keyword) == group.keyword:
                     setattr(dataset, plain, item[keyword].value)

@@ -26,6 +26,7 @@ from contouring.dicom_series import CTSeries
 from contouring.field_agreement import Agreement, compare, contoured_cm3, field_cm3
 from contouring.lint import LintFinding, Severity, lint_file
 from contouring.masks import StructureField
+from contouring.person_names import fold_name
 from contouring.slice_planes import SlicePlanes, told_in_ct
 from contouring.structure_set_reader import ReadContour, StructureSetFile, read_structure_set
 
@@ -52,6 +53,7 @@ COPIED = (
     "FrameOfReferenceUID",
     "PositionReferenceIndicator",
 )
+NAMES = ("PatientName", "ReferringPhysicianName")
 COPIED_UNCHECKED = (
     "SpecificCharacterSet",
     "TimezoneOffsetFromUTC",
@@ -138,7 +140,9 @@ def _is_ours(finding: LintFinding) -> bool:
 def _header_breaches(file: StructureSetFile, series: CTSeries) -> Iterator[str]:
     for keyword in COPIED:
         own, of_ct = file.content.text(keyword), told_in_ct(series, keyword)
-        if own != of_ct:
+        # A name is copied with its trailing delimiters, which the CT's reader leaves out.
+        is_same = fold_name(own) == fold_name(of_ct) if keyword in NAMES else own == of_ct
+        if not is_same:
             yield f"{keyword} is {own!r}, but {of_ct!r} in the CT."
     frames = {roi.item.text("ReferencedFrameOfReferenceUID") for roi in file.rois}
     for uid in sorted(frames - {series.frame_of_reference_uid}):

@@ -14,6 +14,7 @@ from contouring.grid import Grid
 from contouring.input_policies import refusal, warning
 from contouring.notices import Notice
 from contouring.slice_headers import SliceHeader
+from contouring.slice_pixels import as_stored
 from contouring.spacing import check_spacing
 from contouring.stacks import ORIENTATION_TOLERANCE, Stack, check_order
 from contouring.transfer_syntaxes import LOSSY, READABLE
@@ -46,6 +47,10 @@ SAME_IN_ALL = (
 UNDECODABLE = "\ufffd"  # what pydicom puts for bytes outside the character set
 # What changes the look of tissue from one slice to the next.
 SAME_LOOK = ("ConvolutionKernel", "KVP")
+# Rounded by one of the systems that a series came through: 0.03 mm over 512 pixels.
+SPACING_TOLERANCE_MM = 5e-5
+# Padding lies far below air. Between these it would make air of tissue (or hide a lesion).
+TISSUE_HU = (-200.0, 300.0)
 MOST_PIXELS = 4096  # rows or columns; scanners write 512 to 2048
 MOST_VOXELS = 2**30  # 2 GiB as int16
 WHOLE_BITS = (16, 32)  # eight bits hold no CT numbers
@@ -121,7 +126,8 @@ def _check_present(header: SliceHeader) -> None:
         if not UID(header.text(keyword)).is_valid:
             raise refusal(
                 "invalid-KEYWORD",
-                f"{header.name} has a {keyword} that is no UID: digits and points, at most 64.",
+                f"{header.name} has a {keyword} that is no UID: numbers without "
+                "leading zeros, parted by points, at most 64 characters.",
                 keyword,
             )
     if header.text("AnatomicalOrientationType") == "QUADRUPED":
@@ -196,7 +202,9 @@ def _check_alike(slices: Sequence[SliceHeader]) -> None:
                     f"{first.text(keyword) or 'none'} and {header.text(keyword) or 'none'}.",
                     keyword,
                 )
-        if not np.allclose(first.pixel_spacing_mm, header.pixel_spacing_mm, rtol=0, atol=1e-6):
+        if not np.allclose(
+            first.pixel_spacing_mm, header.pixel_spacing_mm, rtol=0, atol=SPACING_TOLERANCE_MM
+        ):
             raise refusal(
                 "mixed-KEYWORD",
                 f"{first.name} and {header.name} differ in PixelSpacing.",
@@ -230,8 +238,15 @@ def _find_oddities(slices: Sequence[SliceHeader]) -> list[Notice]:
     if unspecified:
         text = f"{unspecified[0].name} does not say that its values are Hounsfield units."
         notices.append(warning("unspecified-rescale", text))
+    padded = next((header for header in slices if _pads_tissue(header)), None)
+    if padded is not None:
+        text = (
+            f"{padded.name} declares {padded.text('PixelPaddingValue')} as padding, a value of "
+            "tissue: every such pixel reads as air."
+        )
+        notices.append(warning("padding-in-tissue", text))
     for keyword in SAME_LOOK:
-        values = sorted({header.text(keyword) for header in slices})
+        values = sorted({_plain(header.text(keyword)) for header in slices})
         if len(values) > 1:
             text = f"Slices differ in {keyword}: {', '.join(values[:3])}."
             notices.append(warning("mixed-reconstruction", text))
@@ -240,6 +255,23 @@ def _find_oddities(slices: Sequence[SliceHeader]) -> list[Notice]:
         text = f"The scan was made with contrast agent ({agents[0]})."
         notices.append(warning("contrast-agent", text))
     return [*notices, *_find_incomplete(slices)]
+
+
+def _plain(text: str) -> str:
+    """A number as it is written shortest: 120 and 120.0 are one."""
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        return text
+
+
+def _pads_tissue(header: SliceHeader) -> bool:
+    if not header.text("PixelPaddingValue"):
+        return False
+    (padding,) = header.numbers("PixelPaddingValue", 1)
+    (slope,), (intercept,) = (header.numbers(f"Rescale{one}", 1) for one in ("Slope", "Intercept"))
+    hu = as_stored(int(padding), header.dataset) * slope + intercept
+    return bool(TISSUE_HU[0] <= hu <= TISSUE_HU[1])
 
 
 def _is_lossy(header: SliceHeader) -> bool:

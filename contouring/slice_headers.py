@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from contouring.dicom_files import UNREADABLE
 from contouring.input_policies import refusal
+from contouring.person_names import fold_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +30,8 @@ class SliceHeader:
 
     @property
     def patient(self) -> tuple[str, str]:
-        """Who the slice belongs to."""
-        return self.text("PatientID"), self.text("PatientName")
+        """Who the slice belongs to, as the standard compares an ID and a name."""
+        return self.text("PatientID").strip(), fold_name(self.text("PatientName"))
 
     @property
     def position_mm(self) -> NDArray[np.float64]:

@@ -178,12 +178,12 @@ def _is_padding(header: Dataset, stored: NDArray[np.integer]) -> NDArray[np.bool
     value = header.get("PixelPaddingValue")
     if value is None:
         return np.zeros(stored.shape, bool)
-    first = _as_stored(int(value), header)
-    last = _as_stored(int(header.get("PixelPaddingRangeLimit", value)), header)
+    first = as_stored(int(value), header)
+    last = as_stored(int(header.get("PixelPaddingRangeLimit", value)), header)
     return (stored >= min(first, last)) & (stored <= max(first, last))
 
 
-def _as_stored(value: int, header: Dataset) -> int:
+def as_stored(value: int, header: Dataset) -> int:
     """A padding value in the pixels' own sign, whichever VR it was written in."""
     bits = int(header.BitsAllocated)
     value %= 1 << bits

@@ -27,6 +27,7 @@ SAME_PLACE_MM = 0.1
 AXIAL_COSINE = 0.9  # 25 degrees to the patient's long axis: no gantry tilts further in a scan
 RIGHT_ANGLE_COSINE = 0.1
 END = "\0"  # no attribute's value
+MOST_SILENT = 0.25  # of a stack's slices, that may lack a number which the others have
 IN_TURN_KEYWORDS = (
     "TemporalPositionIdentifier",
     "TemporalPositionIndex",
@@ -83,18 +84,23 @@ def check_order(ascending: Sequence[SliceHeader]) -> None:
     Two breaths, half a step apart, would be taken for one scan of half the slice distance.
     """
     for keyword in IN_TURN_KEYWORDS:
-        values = [header.text(keyword) for header in ascending]
+        said = [(header, header.text(keyword)) for header in ascending]
+        silent = sum(not value for _, value in said)
+        if silent <= MOST_SILENT * len(said):  # else they are an acquisition that has no number
+            said = [(header, value) for header, value in said if value]
+        values = [value for _, value in said]
         runs = [value for value, after in pairwise([*values, END]) if value != after]
         value, count = Counter(runs).most_common(1)[0]
         if count == 1:
             continue
         first = values.index(value)
         inside = next(k for k in range(first, len(values)) if values[k] != value)
-        place = name_place(ascending[inside].position_mm, ascending[inside].normal)
+        between = said[inside][0]
+        place = name_place(between.position_mm, between.normal)
         raise refusal(
             "mixed-acquisitions",
             f"Slices of {keyword} {values[inside] or 'none'} lie among those of {value or 'none'} "
-            f"(first at {place} mm, {ascending[inside].name}): send them as series of their own.",
+            f"(first at {place} mm, {between.name}): send them as series of their own.",
         )
 
 

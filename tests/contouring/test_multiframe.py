@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from highdicom.legacy import LegacyConvertedEnhancedCTImage
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
@@ -202,3 +203,37 @@ def test_damage_never_raises_anything_but_our_own_errors(tmp_path: Path, seed: i
             unexpected.append(repr(error))
 
     assert unexpected == []
+
+
+def test_a_makers_private_groups_move_no_frame(tmp_path: Path) -> None:
+    """They may hold places and slopes of their own meaning, after the standard's in the file."""
+    file = write_enhanced(write_slices(tmp_path / "plain"), tmp_path / "enhanced.dcm")
+    true = read_series(tmp_path / "plain")
+    dataset = pydicom.dcmread(file)
+    for number, groups in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        own = Dataset()
+        own.ImagePositionPatient = [0, 0, -100 - 3 * number]
+        own.RescaleSlope, own.RescaleIntercept = 2, 0
+        block = groups.private_block(0x2005, "MAKER", create=True)
+        block.add_new(0x0F, "SQ", [own])
+    dataset.save_as(file)
+
+    (series,) = find_series([file]).series
+
+    assert np.array_equal(series.grid.positions_mm, true.grid.positions_mm)
+    expected = build_volume(true, lambda _: None).hu
+    assert np.array_equal(build_volume(series, lambda _: None).hu, expected)
+
+
+def test_only_its_own_functional_group_places_a_frame(tmp_path: Path) -> None:
+    """Another public group may repeat a position, of something else."""
+    file = write_enhanced(
+        write_slices(tmp_path / "plain"),
+        tmp_path / "enhanced.dcm",
+        [{"ImagePositionPatient": [0, 0, 7 * number]} for number in range(8)],
+    )
+
+    (series,) = find_series([file]).series
+
+    true = read_series(tmp_path / "plain")
+    assert np.array_equal(series.grid.positions_mm, true.grid.positions_mm)

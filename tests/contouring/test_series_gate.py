@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pydicom
 import pytest
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from contouring.dicom_series import find_series
 from tests.contouring.ct_files import (
@@ -343,3 +345,51 @@ def test_a_name_outside_its_character_set_is_refused(tmp_path: Path) -> None:
     assert fault == "undecodable-text"
     assert "PatientName of CT0001.dcm" in reason
     assert "ISO_IR 192" in reason
+
+
+def test_spacing_that_was_rounded_on_the_way_is_one_spacing(tmp_path: Path) -> None:
+    """0.9766 for 0.976562: 0.02 mm over 512 pixels."""
+    files = write_tiny_series(tmp_path)
+    for number, file in enumerate(files):
+        edit(file, PixelSpacing=[0.9766, 0.9766] if number % 2 else [0.976562, 0.976562])
+
+    (series,) = find_series(files).series
+
+    assert len(series.instances) == 8
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("120.0", []),
+        ("140", ["mixed-reconstruction"]),
+        ("high", ["mixed-reconstruction"]),
+    ],
+)
+def test_another_tube_voltage_is_told_however_it_is_written(
+    tmp_path: Path, value: str, expected: list[str]
+) -> None:
+    """120 and 120.0 kV are one."""
+    files = write_tiny_series(tmp_path)
+    write_raw(files[3], "KVP", value.encode() + b" " * (len(value) % 2))
+
+    (series,) = find_series(files).series
+
+    assert [notice.name for notice in series.warnings] == expected
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize(("value", "expected"), [(1024, ["padding-in-tissue"]), (0, [])])
+def test_padding_that_is_a_value_of_tissue_is_told(
+    tmp_path: Path, syntax: UID, value: int, expected: list[str]
+) -> None:
+    """1024 is water where the intercept is -1024: all of it would read as air."""
+    files = write_tiny_series(tmp_path)
+    dataset = pydicom.dcmread(files[3])
+    dataset.add_new("PixelPaddingValue", "US", value)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(files[3], implicit_vr=syntax.is_implicit_VR, little_endian=True)
+
+    (series,) = find_series(files).series
+
+    assert [notice.name for notice in series.warnings] == expected

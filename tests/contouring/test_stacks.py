@@ -236,6 +236,17 @@ def test_acquisitions_among_each_others_slices_are_refused(
     assert "z = " in reason
 
 
+def test_a_slice_without_a_number_says_nothing_of_the_order(tmp_path: Path) -> None:
+    """AcquisitionNumber may be empty, and some systems lose it on the way."""
+    files = write_tiny_series(tmp_path)
+    for file in (files[2], files[5]):
+        edit(file, AcquisitionNumber="")
+
+    (series,) = find_series(files).series
+
+    assert len(series.instances) == 8
+
+
 def test_phases_among_each_others_slices_are_refused(tmp_path: Path) -> None:
     """Taken at places of their own they would pass for one scan of thinner slices."""
     files = write_tiny_series(tmp_path)
