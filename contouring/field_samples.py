@@ -26,14 +26,12 @@ def sample_planes(
     from overshoot alone. Beyond the samples nothing is inside.
     """
     along_ct = selected.lattice.to_ct_axes(selected.field)
-    sources_mm = selected.lattice.axes_mm
+    axes = list(zip(selected.lattice.axes_mm, targets_mm, strict=True))
     cubic, linear = (
-        [_clean(weights(*axis)) for axis in zip(sources_mm, targets_mm, strict=True)]
+        [_clean(weights(*axis)) for axis in axes]
         for weights in (cubic_matrix, interpolation_matrix)
     )
-    within_slices, rows, columns = (
-        _within(*axis) for axis in zip(sources_mm, targets_mm, strict=True)
-    )
+    within_slices, rows, columns = (_within(*axis) for axis in axes)
     beyond = ~np.logical_and.outer(rows, columns)
     smooth, straight = (
         [sparse.csr_array(matrix) for matrix in matrices[1:]] for matrices in (cubic, linear)

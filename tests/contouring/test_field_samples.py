@@ -34,6 +34,16 @@ def test_at_its_samples_a_field_is_what_it_is(scan: Scan) -> None:
     assert planes == pytest.approx(field.lattice.to_ct_axes(field.field), abs=1e-3)
 
 
+def test_a_field_of_zero_is_nobody_s() -> None:
+    """Where two structures are equally likely, neither is drawn."""
+    field = analytic_field(SCAN, lambda x, y, z: 0.0 * (x + y + z))
+
+    planes = np.stack(list(sample_planes(field, grid_of(SCAN).axes_mm)))
+
+    assert planes.dtype == np.float32
+    assert (planes < 0).all()
+
+
 @given(curvature=st.tuples(*[st.floats(-0.05, 0.05)] * 3))
 def test_a_parabola_is_met_between_uneven_samples(curvature: tuple[float, float, float]) -> None:
     """Linear interpolation would cut it short."""
