@@ -9,9 +9,9 @@ from shapely import LineString, Polygon
 
 from contouring.keyholes import join_holes
 from contouring.masks import select_structures
+from contouring.outlines import trace_outlines
 from contouring.roi_names import mark_cut
 from contouring.structures import Structure
-from tests.contouring.analytic_fields import trace_contours
 from tests.contouring.grids import UNEVEN_SCAN, grid_of
 from tests.contouring.predictors import fields_of
 from tests.contouring.rings import shoelace_area
@@ -55,7 +55,7 @@ def test_traced_contours_know_whose_they_are() -> None:
         fields_of(grid, [np.zeros_like(along_ct), along_ct]), (structure,)
     )
 
-    traced = trace_contours(selected, grid)
+    traced = trace_outlines(selected, grid)
 
     assert traced.structure is structure
-    assert [contour.slice_index for contour in traced.contours] == [4]
+    assert [outline.slice_index for outline in traced.outlines] == [4]
