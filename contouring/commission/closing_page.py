@@ -40,7 +40,7 @@ def closing_page() -> Markup:
         *(
             element("p", box, words)
             for words in (
-                "Accepted for clinical use with the template named below.",
+                "Geometry accepted for the template named below; contours stay drafts to review.",
                 "Accepted with the remarks below.",
                 "Not accepted.",
             )

@@ -36,7 +36,8 @@ def cover_page(heading: Heading, positions: Sequence[PositionResult], report_id:
     failed = sum(not file.passed for position in positions for file in position.files)
     count = sum(len(position.files) for position in positions)
     words = (
-        f"PASS: all {count} structure sets keep to every limit."
+        f"PASS: {count} of {count} structure sets keep to every limit, in "
+        f"{len(positions)} of 8 patient positions."
         if passed
         else f"FAIL: {failed} of {count} structure sets do not keep to the limits."
     )
@@ -71,7 +72,7 @@ def cover_page(heading: Heading, positions: Sequence[PositionResult], report_id:
                 "Summary: one line for each position and template.",
                 "Method and limits.",
                 "Import into a planning system: what to do and what to compare.",
-                "For each position: measurements, a form to fill in, and pictures.",
+                "For each position: measurements, pictures, and a form to fill in.",
                 "What this test does not prove, and the place to sign.",
             ],
             "ol",

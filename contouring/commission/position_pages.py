@@ -52,7 +52,9 @@ def position_pages(result: PositionResult) -> Markup:
                     "The CT in its own rows and columns. White lines: the true contours. Coloured "
                     f"lines on them: the contours of {_drawn_from(result)}. Coronal and sagittal "
                     "cuts show a point where a contour of a slice meets the cut. Letters: the "
-                    "patient's right, left, front (A), back (P), head and feet."
+                    "patient's right, left, front (A), back (P), head and feet. The grey around a "
+                    "solid encodes the distance to it and reaches beyond it: its visible edge is "
+                    "not the border, and grey without a line is no missing contour."
                 ),
                 _pictures(result.pictures),
             ),
