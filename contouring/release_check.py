@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from contouring import lint_values
 from contouring.composition import Account, Status
-from contouring.dicom_series import CTSeries
+from contouring.dicom_series import PATIENT_AND_STUDY, CTSeries
 from contouring.field_agreement import Agreement, compare, contoured_cm3, field_cm3
 from contouring.lint import LintFinding, Severity, lint_file
 from contouring.masks import StructureField
@@ -36,23 +36,6 @@ LEAST_DICE, LEAST_DICE_SMALL, SMALL_CM3 = 0.99, 0.95, 1.0
 STRAY_SHARE = 0.002  # of a structure's voxels: threads that were cut, slivers that were dropped
 TOLD_SHARE, TOLD_CM3 = 0.005, 0.005  # a volume that the file tells, against its own polygons
 Drawn = Mapping[str, tuple[ReadContour, ...]]
-# What a structure set takes over from its CT.
-COPIED = (
-    "PatientName",
-    "PatientID",
-    "IssuerOfPatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyInstanceUID",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "StudyDescription",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "FrameOfReferenceUID",
-    "PositionReferenceIndicator",
-)
 NAMES = ("PatientName", "ReferringPhysicianName")
 COPIED_UNCHECKED = (
     "SpecificCharacterSet",
@@ -61,6 +44,7 @@ COPIED_UNCHECKED = (
     "PatientSize",
     "PatientWeight",
 )
+COPIED = tuple(keyword for keyword in PATIENT_AND_STUDY if keyword not in COPIED_UNCHECKED)
 OF_THE_SCANNER = "ContributingEquipmentSequence"
 VALUE_RULES = frozenset(rule.slug for rule in lint_values.RULES)
 
@@ -131,7 +115,7 @@ def check_release(
 def _is_ours(finding: LintFinding) -> bool:
     """Whether it is an error that was made here: what the CT has wrong is copied as it is."""
     is_copied = finding.where.startswith(OF_THE_SCANNER) or finding.text.startswith(
-        tuple(f"{keyword} " for keyword in (*COPIED, *COPIED_UNCHECKED))
+        tuple(f"{keyword} " for keyword in PATIENT_AND_STUDY)
     )
     is_inherited = finding.rule in VALUE_RULES and is_copied
     return finding.severity is Severity.ERROR and not is_inherited
