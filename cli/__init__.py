@@ -1,6 +1,7 @@
 """The `oarlock` command, above the four packages.
 
-Exit code 0: done; 2: unusable input, or input found to be at fault; 1: failure.
+Exit code 0: done; 2: what was asked for cannot be done with what was given (input, a template, a
+place for the output), or the input was found to be at fault; 1: failure.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from cli.app import app
 from cli.console import FAILURE, UNUSABLE_INPUT, err
 from contouring.errors import (
+    DerivationError,
     OarlockError,
+    TemplateError,
     UnknownModelError,
-    UnknownTemplateError,
     UnusableInputError,
 )
 from service.client import RefusedRequestError
@@ -25,12 +27,15 @@ from workers.settings import MissingSettingError
 
 __all__ = ["app", "main"]
 
+# What whoever gave the command can mend: a folder, a name, a template of their own.
+CALLERS_FAULTS = (UnusableInputError, UnknownModelError, TemplateError, DerivationError)
+
 
 def main() -> None:
     """Run the command; every error Oarlock raises on purpose becomes one line and a code."""
     try:
         app()
-    except (UnusableInputError, UnknownModelError, UnknownTemplateError) as error:
+    except CALLERS_FAULTS as error:
         _leave(UNUSABLE_INPUT, str(error))
     except RefusedRequestError as error:
         _leave(UNUSABLE_INPUT if error.is_senders_fault else FAILURE, str(error))

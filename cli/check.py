@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
-from cli.console import UNUSABLE_INPUT, AsJson, Folder, find_files, out
+from cli.console import UNUSABLE_INPUT, AsJson, Folder, out
 from cli.progress_bars import show_bar
+from contouring.dicom_files import find_files, name_below
 from contouring.verdicts import Outcome, judge_files
 from service.judgements import CheckView, VerdictView, build_check_view
 
@@ -25,8 +26,9 @@ def check(ct_folder: Folder, as_json: AsJson = False) -> None:
     Leaves with 0 when every series is accepted, also with warnings, and with 2 when one is
     refused, or when there is none to judge.
     """
+    files = find_files(ct_folder)
     with show_bar("check") as done:
-        judgement = judge_files(find_files(ct_folder), done=done)
+        judgement = judge_files(files, name_below(ct_folder, files), done)
     view = build_check_view(judgement)
     if as_json:
         typer.echo(view.model_dump_json(indent=2))

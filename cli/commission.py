@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import FAILURE, Position, Templates, out
+from cli.console import FAILURE, Position, Templates, out, refuse
 from cli.progress_bars import Bars
 from contouring.phantom_scan import Scan
 from contouring.provenance import Stamp
@@ -37,14 +37,17 @@ def commission(
     from contouring.commission.runs import commission as run_commissioning
     from models.cascades import open_cascade
 
+    if out_folder.is_dir() and any(out_folder.iterdir()):
+        refuse(f"{out_folder} is not empty: give a new folder to the report.")
     settings = Settings()
     bundle = pick_bundle(find_bundles((RELEASED,)), COMMISSIONING)
     known = find_templates(settings.template_folders)
     # A site's own template may ask for organs, of which the phantom has none.
-    templates = pick_templates(known, template or sorted(find_templates()))
+    shipped = tuple(sorted(find_templates()))
+    templates = pick_templates(known, template or shipped)
     stamp = Stamp(made_at=datetime.now(UTC), software_version=version("oarlock"))
     positions = tuple(dict.fromkeys(one.value for one in position or Position))
-    course = Course(scans=tuple(Scan(position=one) for one in positions))
+    course = Course(scans=tuple(Scan(position=one) for one in positions), all_templates=shipped)
     with Bars(positions) as bars:
         cascade = open_cascade(bundle, settings.threads)
         report = run_commissioning(out_folder, cascade, templates, stamp, bars.show, course)

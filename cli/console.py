@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -37,17 +37,18 @@ out = Console()
 err = Console(stderr=True)
 
 
-def find_files(folder: Path) -> list[Path]:
-    """Every file below a folder, in order."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
-
-
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(content)
     part.replace(path)
+
+
+def refuse(reason: str) -> NoReturn:
+    """Leave because of what was asked for; nothing has been done yet."""
+    err.print(reason, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(UNUSABLE_INPUT)
 
 
 def warn(text: str) -> None:

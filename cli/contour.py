@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from cli.console import Folder, Model, Templates, warn, write_file
+from cli.console import Folder, Model, Templates, refuse, warn, write_file
 from cli.progress_bars import Bars
 from contouring.dicom_series import read_series
+from contouring.errors import ReleaseCheckError
 from contouring.pipeline import Contouring, contour_series
 from contouring.provenance import Stamp
 from models.bundles import RELEASED, find_bundles, pick_bundle
@@ -19,11 +21,14 @@ from models.templates import find_templates
 from workers.job_templates import pick_templates
 from workers.result_files import (
     build_report,
+    build_withheld_report,
     encode_report,
     name_rtstruct,
     name_segmentation,
 )
 from workers.settings import Settings
+
+EXAMPLE = "rtstruct.dcm"
 
 
 def contour(
@@ -48,11 +53,18 @@ def contour(
     templates = pick_templates(
         find_templates(settings.template_folders), template or settings.default_template_names
     )
+    _check_places(output, (report, preview), len(templates))
     series = read_series(ct_folder)
     stamp = Stamp(made_at=datetime.now(UTC), software_version=version("oarlock"))
     with Bars() as bars:
         cascade = open_cascade(bundle, settings.threads)
-        contouring = contour_series(series, cascade, stamp, templates, bars.show)
+        try:
+            contouring = contour_series(series, cascade, stamp, templates, bars.show)
+        except ReleaseCheckError as error:
+            if report is not None and error.withheld is not None:
+                withheld = build_withheld_report(series, cascade, stamp, error.withheld)
+                write_file(report, encode_report(withheld))
+            raise
     if report is not None:
         write_file(report, encode_report(build_report(series, cascade, stamp, contouring)))
     if preview is not None:
@@ -61,6 +73,17 @@ def contour(
         write_file(path, content)
     for warning in contouring.warnings:
         warn(str(warning))
+
+
+def _check_places(output: Path, files: Iterable[Path | None], template_count: int) -> None:
+    """Before minutes of work, not after."""
+    if template_count == 1 and output.is_dir():
+        refuse(f"{output} is a folder: give --output the file to write, such as {output / EXAMPLE}")
+    if template_count > 1 and output.exists() and not output.is_dir():
+        refuse(f"{output} is a file: with several templates --output is the folder of their files.")
+    for file in files:
+        if file is not None and file.is_dir():
+            refuse(f"{file} is a folder: give the file to write.")
 
 
 def _build_outputs(contouring: Contouring, output: Path) -> dict[Path, bytes]:

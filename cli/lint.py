@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cli.console import UNUSABLE_INPUT, AsJson, err, find_files, out
+from cli.console import UNUSABLE_INPUT, AsJson, err, out
+from contouring.dicom_files import find_files, name_below
 from contouring.lint import Severity
 from service.judgements import WORST_FIRST, FindingView, LintView
 from service.linting import lint_file
@@ -30,7 +31,8 @@ def lint(
     when a file cannot be used.
     """
     with err.status("Linting"):
-        view = lint_file(file, find_files(ct) if ct else [])
+        ct_files = find_files(ct) if ct else []
+        view = lint_file(file, ct_files, name_below(ct, ct_files) if ct else None)
     if as_json:
         typer.echo(view.model_dump_json(indent=2))
     else:
@@ -43,7 +45,8 @@ def _show(view: LintView) -> None:
     for severity in WORST_FIRST:
         findings = [one for one in view.findings if one.severity is severity]
         if findings:
-            title = f"{len(findings)} {severity}{'s' if len(findings) > 1 else ''}"
+            count = view.counts[severity]
+            title = f"{count} {severity}{'s' if count > 1 else ''}"
             out.print(Text(title, style=f"bold {COLOURS[severity]}"))
         for finding in findings:
             out.print(_build_text(finding), soft_wrap=True)

@@ -1,5 +1,5 @@
-"""DICOM files read with bounds: headers without pixels, and deflated files inflated no further
-than what they declare.
+"""DICOM files found, and read with bounds: headers without pixels, and deflated files inflated no
+further than what they declare.
 
 A deflated file (PS3.5 A.5) is one stream from its meta group on. Ten kilobytes of it can inflate to
 ten megabytes, so it is inflated step by step against a limit, never at once.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
+from contouring.errors import NoCTSeriesError
 from contouring.input_policies import refusal
 
 # What pydicom and its decoders raise over damaged files; it decodes many values only on access.
@@ -55,6 +57,19 @@ class _Inflated:
     is_cut: bool
 
 
+def find_files(folder: Path) -> list[Path]:
+    """Every file below a folder, in order; raises `NoCTSeriesError` where there is none."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    if not files:
+        raise NoCTSeriesError(f"the empty folder {folder}")
+    return files
+
+
+def name_below(folder: Path, files: Sequence[Path]) -> dict[Path, str]:
+    """What to call files in messages: one name may occur in several folders of a study."""
+    return {file: str(file.relative_to(folder)) for file in files}
+
+
 def read_header(path: Path) -> Dataset:
     """The dataset without pixels.
 
@@ -68,11 +83,11 @@ def read_header(path: Path) -> Dataset:
     return _parse(path, stop_before_pixels=True)
 
 
-def read_with_pixels(path: Path) -> Dataset:
+def read_with_pixels(path: Path, name: str) -> Dataset:
     """The whole dataset, its pixels still encoded; deflated files read as if they were not.
 
-    Raises `SeriesRefusedError` for a deflated file that holds more than it declares, and one of
-    `UNREADABLE` for damaged ones.
+    `name`: what to call it in messages. Raises `SeriesRefusedError` for a deflated file that holds
+    more than it declares, and one of `UNREADABLE` for damaged ones.
     """
     if not _is_deflated(path):
         return _parse(path)
@@ -81,10 +96,11 @@ def read_with_pixels(path: Path) -> Dataset:
     if inflated.is_cut:
         raise refusal(
             "deflated-too-large",
-            f"{path.name} inflates to more than the {limit} bytes that its header accounts for.",
+            f"The pixels of {name} inflate to more than the {limit} bytes that its header accounts "
+            "for.",
         )
     if not inflated.is_whole:
-        raise refusal("truncated-pixels", f"{path.name} breaks off: send it again.")
+        raise refusal("truncated-pixels", f"The pixels of {name} break off: send it again.")
     return _parse(BytesIO(inflated.content))
 
 

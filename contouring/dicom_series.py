@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
-from contouring.dicom_files import UNREADABLE, read_header
+from contouring.dicom_files import UNREADABLE, find_files, name_below, read_header
 from contouring.errors import (
     EmptyUploadError,
     MixedPatientsError,
@@ -64,12 +64,16 @@ PATIENT_AND_STUDY = (
 
 @dataclass(frozen=True)
 class Instance:
-    """One slice on disk; `frame` counts from 0 in a multi-frame file and is None in a plain one."""
+    """One slice on disk; `frame` counts from 0 in a multi-frame file and is None in a plain one.
+
+    `file_name`: what people call the file; empty where they never saw its name.
+    """
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     frame: int | None = None
+    file_name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,7 @@ class RefusedSeries:
     """A CT series that cannot be contoured faithfully, and why."""
 
     series_instance_uid: str
+    description: str
     fault: str
     reason: str
     file_count: int
@@ -125,8 +130,9 @@ def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) 
         raise EmptyUploadError
     groups: dict[str, list[SliceHeader]] = {}
     ignored: list[str] = []
+    names = {file: (names or {}).get(file, file.name) for file in files}
     for file in sorted(files):
-        name = (names or {}).get(file, file.name)
+        name = names[file]
         header = _read_header(file)
         unfit = header if isinstance(header, str) else _why_no_slice(header)
         if isinstance(header, str) or unfit:
@@ -146,26 +152,32 @@ def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) 
         try:
             stacks, notices = _find_stacks(group, ignored)
         except SeriesRefusedError as error:
-            refused.append(RefusedSeries(uid, error.fault, error.reason, len(group)))
+            refused.append(_build_refused(uid, group, "", error))
             continue
         for stack in stacks:
             try:
-                series.append(_build_series(stack, (*notices, *damaged)))
+                series.append(_build_series(stack, (*notices, *damaged), names))
             except SeriesRefusedError as error:
-                reason = f"{error.reason} ({stack.label})" if stack.label else error.reason
-                refused.append(RefusedSeries(uid, error.fault, reason, len(stack.slices)))
+                refused.append(_build_refused(uid, stack.slices, stack.label, error))
     return SeriesSearch(tuple(series), tuple(refused), tuple(ignored))
 
 
-def read_series(folder: Path) -> CTSeries:
+def read_series(folder: Path, *, has_known_names: bool = True) -> CTSeries:
     """The one usable CT series below a folder; what else lies there becomes a warning.
 
-    Raises `SeriesRefusedError` when there is none or more than one, and what `find_series` raises.
+    `has_known_names`: whether people know the files by their names; if not, later messages name a
+    slice by its place alone. Raises `NoCTSeriesError` for an empty folder, `SeriesRefusedError`
+    when there is no usable series or more than one, and what `find_series` raises.
     """
-    search = find_series([path for path in sorted(folder.rglob("*")) if path.is_file()])
+    files = find_files(folder)
+    search = find_series(files, name_below(folder, files))
     if len(search.series) == 1:
         (series,) = search.series
-        return replace(series, warnings=series.warnings + _name_left_out(search))
+        instances = series.instances
+        if not has_known_names:
+            instances = tuple(replace(instance, file_name="") for instance in instances)
+        warnings = series.warnings + _name_left_out(search)
+        return replace(series, instances=instances, warnings=warnings)
     if not search.series:
         raise SeriesRefusedError(search.refused[0].fault, search.refused[0].reason)
     found = ", ".join(series.description or "without a name" for series in search.series)
@@ -176,7 +188,7 @@ def read_series(folder: Path) -> CTSeries:
 
 def _name_left_out(search: SeriesSearch) -> tuple[Notice, ...]:
     refused = [
-        f"Another series of {series.file_count} files was refused: {series.reason}"
+        f"Another series of {series.file_count} files was refused ({series.fault}): {series.reason}"
         for series in search.refused
     ]
     ignored = [f"{line}, ignored." for line in search.ignored if not line.endswith(DAMAGED)]
@@ -275,7 +287,22 @@ def _without_repeats(files: list[SliceHeader]) -> tuple[list[SliceHeader], tuple
     )
 
 
-def _build_series(stack: Stack, notices: tuple[Notice, ...]) -> CTSeries:
+def _build_refused(
+    uid: str, slices: Sequence[SliceHeader], label: str, error: SeriesRefusedError
+) -> RefusedSeries:
+    try:
+        description = slices[0].text("SeriesDescription")
+    except SeriesRefusedError:  # what is at fault may be the description itself
+        description = ""
+    reason = f"{error.reason} ({label})" if label else error.reason
+    return RefusedSeries(uid, _labelled(description, label), error.fault, reason, len(slices))
+
+
+def _labelled(description: str, label: str) -> str:
+    return f"{description} ({label})" if label else description
+
+
+def _build_series(stack: Stack, notices: tuple[Notice, ...], names: Mapping[Path, str]) -> CTSeries:
     checked = check_stack(stack)
     text_notices = check_text(checked.slices[0], (*PATIENT_AND_STUDY, "SeriesDescription"))
     first = checked.slices[0].dataset
@@ -284,9 +311,15 @@ def _build_series(stack: Stack, notices: tuple[Notice, ...]) -> CTSeries:
         study_instance_uid=str(first.StudyInstanceUID),
         series_instance_uid=str(first.SeriesInstanceUID),
         frame_of_reference_uid=str(first.FrameOfReferenceUID),
-        description=f"{description} ({stack.label})" if stack.label else description,
+        description=_labelled(description, stack.label),
         instances=tuple(
-            Instance(h.path, str(h.dataset.SOPClassUID), str(h.dataset.SOPInstanceUID), h.frame)
+            Instance(
+                h.path,
+                str(h.dataset.SOPClassUID),
+                str(h.dataset.SOPInstanceUID),
+                h.frame,
+                names[h.path],
+            )
             for h in checked.slices
         ),
         grid=checked.grid,

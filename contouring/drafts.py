@@ -99,6 +99,7 @@ def release_draft(draft: Draft, written: WrittenFiles, series: CTSeries) -> Outp
     """What was written, once it has been read back; raises `ReleaseCheckError` at any breach."""
     accounts = draft.composition.accounts
     report = check_release(written.rtstruct, series, draft.fields, accounts)
+    output = Output(draft.template.name, written.rtstruct, written.segmentation, accounts, report)
     if report.breaches:
-        raise ReleaseCheckError(report.breaches)
-    return Output(draft.template.name, written.rtstruct, written.segmentation, accounts, report)
+        raise ReleaseCheckError(report.breaches, output)
+    return output

@@ -38,6 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contouring.drafts import Output
 
 
 class OarlockError(Exception):
@@ -66,7 +70,7 @@ class NotDicomError(UnusableInputError):
 
     code = "not-dicom"
 
-    def __init__(self, file: str, wanted: str = "CT slices, or one zip of them") -> None:
+    def __init__(self, file: str, wanted: str = "the slices of a CT series") -> None:
         self.file = file
         super().__init__(f"{file} is not a DICOM file: send {wanted}.")
 
@@ -159,7 +163,7 @@ class SeriesRefusedError(UnusableInputError):
 
     def __init__(self, fault: str, reason: str) -> None:
         self.fault, self.reason = fault, reason
-        super().__init__(reason)
+        super().__init__(f"{fault}: {reason}")
 
 
 class ModelError(OarlockError):
@@ -212,11 +216,12 @@ class NothingFoundError(OarlockError):
 
     code = "nothing-found"
 
-    def __init__(self, model: str) -> None:
-        self.model = model
+    def __init__(self, model: str, structures: Sequence[str]) -> None:
+        self.model, self.structures = model, tuple(structures)
         super().__init__(
-            f"The model {model} found none of its structures in this scan: check that the scan "
-            "shows the part of the body that the model is made for."
+            f"The model {model} found none of its structures in this scan, so no structure set was "
+            f"made. Not in this scan: {', '.join(structures)}. Check that the scan shows the part "
+            "of the body that the model is made for."
         )
 
 
@@ -278,12 +283,15 @@ class StructureSetError(OarlockError):
 
 
 class ReleaseCheckError(OarlockError):
-    """A written structure set that failed its release check; nothing of it may leave."""
+    """A written structure set that failed its release check; nothing of it may leave.
+
+    `withheld`: what was not released, for the report on it.
+    """
 
     code = "release-check-failed"
 
-    def __init__(self, breaches: Sequence[str]) -> None:
-        self.breaches = tuple(breaches)
+    def __init__(self, breaches: Sequence[str], withheld: Output | None = None) -> None:
+        self.breaches, self.withheld = tuple(breaches), withheld
         super().__init__(
             "The written structure set was read back and does not hold what the network said, so "
             f"it was not released. {' '.join(breaches)} Report this with the job's id."

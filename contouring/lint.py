@@ -67,6 +67,6 @@ def _shortened(rule: Rule, subject: Subject) -> list[LintFinding]:
     shown = list(islice(found, FINDINGS_SHOWN))
     rest = sum(1 for _ in found)
     if rest:
-        text = f"The same is found at {rest} more places."
-        shown.append(LintFinding(rule.severity, rule.slug, rule.clause, THE_FILE, text))
+        text = f"The same is found at {rest} more place{'s' * (rest > 1)}."
+        shown.append(LintFinding(rule.severity, rule.slug, rule.clause, THE_FILE, text, rest))
     return shown

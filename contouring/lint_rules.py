@@ -30,7 +30,8 @@ class LintFinding:
     """One thing that a rule found.
 
     `rule`: its slug; `clause`: where the demand stands ("PS3.3 C.8.8.6.3"); `where`: the place in
-    the file ("ROI 3 Cord, contour 12"); `text`: what is wrong and what it leads to.
+    the file ("ROI 3 Cord, contour 12"); `text`: what is wrong and what it leads to; `places`: how
+    many it stands for, more than one only where it counts the rest of a rule's.
     """
 
     severity: Severity
@@ -38,6 +39,7 @@ class LintFinding:
     clause: str
     where: str
     text: str
+    places: int = 1
 
 
 @dataclass(frozen=True, eq=False)

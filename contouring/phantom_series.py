@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
+from contouring.dicom_files import UNREADABLE, read_header
 from contouring.phantom import HEAD_AND_NECK, Phantom
 from contouring.phantom_scan import Scan
+
+FILE_NAME = re.compile(r"CT\d{4}\.dcm")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,20 @@ def write_phantom(
         _set_slice(dataset, scan, index, _stored_values(hu, header))
         dataset.save_as(file, enforce_file_format=True)
     return files
+
+
+def holds_other_than_phantom(folder: Path) -> bool:
+    """Whether a folder holds anything but slices that `write_phantom` may have written there."""
+    return folder.is_dir() and not all(_is_of_phantom(path) for path in folder.iterdir())
+
+
+def _is_of_phantom(path: Path) -> bool:
+    if not path.is_file() or FILE_NAME.fullmatch(path.name) is None:
+        return False
+    try:
+        return str(read_header(path).get("PatientID")) == SeriesHeader.patient_id
+    except UNREADABLE:
+        return False
 
 
 def _file_names(scan: Scan, header: SeriesHeader) -> list[str]:

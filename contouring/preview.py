@@ -15,7 +15,7 @@ from scipy import ndimage
 from contouring.contours import StructureContours
 from contouring.grid import Grid
 from contouring.lattice import canonical_order
-from contouring.rasters import fill_even_odd
+from contouring.preview_cuts import Cut, find_cut
 from contouring.volume import CTVolume
 
 SOFT_TISSUE_HU = (-160, 240)
@@ -23,16 +23,18 @@ PANEL_PIXELS = 520  # the longest side shown, in any panel
 SURROUNDINGS_MM = 35.0  # shown around the structures
 LEGEND_COLUMNS = 6
 LEGEND_LINE_PIXELS = 24
+NOT_CUT, NOT_CUT_GREY = "(not in these cuts)", (110, 110, 110)
 
 
 def draw_preview(ct: CTVolume, drawn: Sequence[StructureContours]) -> bytes:
     """A PNG of three planes through the middle of the structures, with a legend.
 
-    Axial as seen from the feet; coronal from the front; sagittal from the patient's left.
+    Axial as seen from the feet; coronal from the front; sagittal from the patient's left. A
+    structure that none of the planes cuts is grey in the legend.
     """
     scene = _Scene(ct, drawn)
-    filled = [_filled(scene, contours) for contours in drawn]
-    panels = [_panel(scene, filled, ct_axis) for ct_axis in scene.order]
+    cuts = [scene.find_cuts(ct_axis) for ct_axis in scene.order]
+    panels = [_panel(scene, found, axis) for found, axis in zip(cuts, scene.order, strict=True)]
     legend_lines = -(-len(drawn) // LEGEND_COLUMNS)
     tallest = max(panel.height for panel in panels)
     width = sum(panel.width for panel in panels)
@@ -41,7 +43,8 @@ def draw_preview(ct: CTVolume, drawn: Sequence[StructureContours]) -> bytes:
     for panel in panels:
         picture.paste(panel, (left, (tallest - panel.height) // 2))
         left += panel.width
-    _draw_legend(picture, drawn, tallest)
+    are_cut = [any(cut.any() for cut in of_one) for of_one in zip(*cuts, strict=True)]
+    _draw_legend(picture, drawn, are_cut, tallest)
     buffer = BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
@@ -106,59 +109,58 @@ class _Scene:
             for axis, shown in zip(self.grid.axes_mm, self.shown, strict=True)
         )
 
+    def pixels(self, axis: int) -> int:
+        """How many pixels of a panel show a CT axis, in the patient's proportions."""
+        return max(round(self.extent_mm[axis] * PANEL_PIXELS / max(self.extent_mm)), 1)
 
-def _panel(scene: _Scene, filled: list[NDArray[np.bool_]], ct_axis: int) -> Image.Image:
+    def find_cuts(self, ct_axis: int) -> list[NDArray[np.bool_]]:
+        """Per structure, where the plane across a CT axis cuts it, in pixels of that panel."""
+        first, second = (axis for axis in range(3) if axis != ct_axis)
+        shape = (self.pixels(first), self.pixels(second))
+        cut = Cut(ct_axis, self.centre[ct_axis], self.shown, shape)
+        return [find_cut(one.contours, self.grid, cut) for one in self.drawn]
+
+
+def _panel(scene: _Scene, cuts: list[NDArray[np.bool_]], ct_axis: int) -> Image.Image:
     """One plane, perpendicular to a CT axis."""
     low, high = SOFT_TISSUE_HU
     index = scene.centre[ct_axis] - scene.shown[ct_axis].start
     plane = np.take(scene.ct.hu[scene.shown], index, axis=ct_axis).astype(np.float32)
     grey = (np.clip((plane - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-    colours = np.array(_resized(scene, grey, ct_axis).convert("RGB"))
-    for contours, volume in zip(scene.drawn, filled, strict=True):
-        mask = np.take(volume, index, axis=ct_axis).astype(np.uint8) * 255
-        # Interpolated and cut at one half: smooth outlines also where slices are far apart.
-        inside = np.asarray(_resized(scene, mask, ct_axis)) > 127
+    size = tuple(scene.pixels(axis) for axis in range(2, -1, -1) if axis != ct_axis)
+    resized = Image.fromarray(grey).resize((size[0], size[1]), Image.Resampling.BILINEAR)
+    colours = np.array(resized.convert("RGB"))
+    for contours, inside in zip(scene.drawn, cuts, strict=True):
         colours[inside & ~ndimage.binary_erosion(inside)] = contours.structure.colour_rgb
-    return Image.fromarray(colours)
+    return Image.fromarray(_turned(scene, colours, ct_axis))
 
 
-def _resized(scene: _Scene, plane: NDArray[np.uint8], ct_axis: int) -> Image.Image:
-    """In the patient's proportions; head and front up, the patient's right on the left."""
+def _turned(scene: _Scene, plane: NDArray[np.uint8], ct_axis: int) -> NDArray[np.uint8]:
+    """Head and front up, the patient's right on the left."""
     vertical, horizontal = (axis for axis in scene.order if axis != ct_axis)
-    turned = plane if vertical < horizontal else plane.T
+    turned = plane if vertical < horizontal else plane.swapaxes(0, 1)
     # Rows run downwards: towards the back as the canonical axis does, but towards the feet.
     is_upside_down = scene.flipped[vertical] != (vertical == scene.order[0])
     rows = turned[::-1] if is_upside_down else turned
     columns = rows[:, ::-1] if scene.flipped[horizontal] else rows
-    scale = PANEL_PIXELS / max(scene.extent_mm)
-    size = (
-        max(round(scene.extent_mm[horizontal] * scale), 1),
-        max(round(scene.extent_mm[vertical] * scale), 1),
-    )
-    return Image.fromarray(np.ascontiguousarray(columns)).resize(size, Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(columns)
 
 
-def _filled(scene: _Scene, contours: StructureContours) -> NDArray[np.bool_]:
-    """The structure's pixels in the part of the CT shown, by the even-odd rule."""
-    slices, rows, columns = scene.shown
-    grid = scene.grid
-    shape = (rows.stop - rows.start, columns.stop - columns.start)
-    filled = np.zeros((slices.stop - slices.start, *shape), bool)
-    for contour in contours.contours:
-        offsets = contour.points_mm - grid.positions_mm[contour.slice_index]
-        filled[contour.slice_index - slices.start] ^= fill_even_odd(
-            offsets @ grid.column_direction / grid.pixel_spacing_mm[0] - rows.start,
-            offsets @ grid.row_direction / grid.pixel_spacing_mm[1] - columns.start,
-            shape,
-        )
-    return filled
-
-
-def _draw_legend(picture: Image.Image, drawn: Sequence[StructureContours], top: int) -> None:
+def _draw_legend(
+    picture: Image.Image,
+    drawn: Sequence[StructureContours],
+    are_cut: Sequence[bool],
+    top: int,
+) -> None:
     pen = ImageDraw.Draw(picture)
     step = picture.width // LEGEND_COLUMNS
-    for number, contours in enumerate(drawn):
+    for number, (contours, is_cut) in enumerate(zip(drawn, are_cut, strict=True)):
         left = 8 + (number % LEGEND_COLUMNS) * step
         line = top + (number // LEGEND_COLUMNS) * LEGEND_LINE_PIXELS
-        pen.rectangle((left, line + 7, left + 10, line + 17), contours.structure.colour_rgb)
-        pen.text((left + 16, line + 6), contours.structure.name, "white")
+        square = (left, line + 7, left + 10, line + 17)
+        if is_cut:
+            pen.rectangle(square, contours.structure.colour_rgb)
+            pen.text((left + 16, line + 6), contours.structure.name, "white")
+        else:
+            pen.rectangle(square, outline=NOT_CUT_GREY)
+            pen.text((left + 16, line + 6), f"{contours.structure.name} {NOT_CUT}", NOT_CUT_GREY)

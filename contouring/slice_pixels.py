@@ -56,13 +56,14 @@ class Plane:
 class PixelFile:
     """A CT file opened for its pixels.
 
-    Raises `SeriesRefusedError` naming the file wherever pixels are missing or cannot be decoded.
+    Raises `SeriesRefusedError` wherever pixels are missing or cannot be decoded; `name` is what it
+    calls the file, by default the file's own name.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, name: str = "") -> None:
+        self._path, self._name = path, name or path.name
         try:
-            self._dataset = read_with_pixels(path)
+            self._dataset = read_with_pixels(path, self._name)
             self._frames = self._split()
             self._pixel_vr = self._dataset["PixelData"].VR
             del self._dataset.PixelData  # the frames hold it now
@@ -81,7 +82,7 @@ class PixelFile:
 
     @cached_property
     def _headers(self) -> list[SliceHeader]:
-        return split_frames(SliceHeader(self._path, self._path.name, self._dataset))
+        return split_frames(SliceHeader(self._path, self._name, self._dataset))
 
     @property
     def _is_compressed(self) -> bool:
@@ -93,15 +94,14 @@ class PixelFile:
         count = int(dataset.get("NumberOfFrames") or 1)
         pixels = dataset.get("PixelData")
         if pixels is None:
-            raise refusal(
-                "no-pixels", f"{self._path.name} holds no pixels, or breaks off within them."
-            )
+            raise refusal("no-pixels", f"The pixels of {self._name} are missing, or break off.")
         if self._is_compressed:
             frames: list[bytes | memoryview] = [*generate_frames(pixels, number_of_frames=count)]
             if len(frames) != count:
                 raise refusal(
                     "truncated-pixels",
-                    f"{self._path.name} holds {len(frames)} of {count} frames: send it again.",
+                    f"The pixels of {self._name} are {len(frames)} of {count} frames: send it "
+                    "again.",
                 )
             return frames
         whole = declared_bytes(dataset)
@@ -109,8 +109,8 @@ class PixelFile:
             name = "truncated-pixels" if len(pixels) < whole else "excess-pixels"
             raise refusal(
                 name,
-                f"{self._path.name} holds {len(pixels)} bytes of pixels where its header "
-                f"declares {whole}: send it again.",
+                f"The pixels of {self._name} are {len(pixels)} bytes where its header declares "
+                f"{whole}: send it again.",
             )
         size = whole // count
         whole_view = memoryview(pixels)  # no second copy of a file of many frames
@@ -124,7 +124,7 @@ class PixelFile:
         if not is_whole(content, kind):
             raise refusal(
                 "truncated-pixels",
-                f"The compressed pixels of {self._path.name} break off: send it again.",
+                f"The compressed pixels of {self._name} break off: send it again.",
             )
         size, declared = read_size(content, kind), (int(header.Rows), int(header.Columns))
         plain = declared[0] * declared[1] * int(header.BitsAllocated) // 8
@@ -132,7 +132,7 @@ class PixelFile:
         if is_long or size not in (None, declared):
             raise refusal(
                 "codestream-size",
-                f"The compressed pixels of {self._path.name} are {len(content)} bytes and "
+                f"The compressed pixels of {self._name} are {len(content)} bytes and "
                 f"{size or 'no size'}, where the header declares {declared} rows and columns.",
             )
 
@@ -151,7 +151,7 @@ class PixelFile:
 
     def _unreadable(self, error: Exception) -> SeriesRefusedError:
         return refusal(
-            "unreadable-pixels", f"The pixels of {self._path.name} cannot be decoded: {error}"
+            "unreadable-pixels", f"The pixels of {self._name} cannot be decoded: {error}"
         )
 
 

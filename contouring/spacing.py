@@ -129,10 +129,14 @@ def _check_lost(gaps: NDArray[np.float64], headers: Sequence[SliceHeader], grid:
             raise refusal(
                 "odd-gap",
                 f"Nothing lies {where} {files}, {run.gap_mm:.2f} mm, where slices are {step:.2f} "
-                "mm apart: slices are missing, or two scans were joined.",
+                "mm apart: slices are missing, or two scans were joined. Export the whole series "
+                "again, or each scan as a series of its own.",
             )
         count = "A slice is" if round(steps) == 2 else f"{round(steps) - 1} slices are"
-        raise refusal("missing-slice", f"{count} missing {where} {files}.")
+        raise refusal(
+            "missing-slice",
+            f"{count} missing {where} {files}: export the whole series again.",
+        )
 
 
 def _runs(gaps: NDArray[np.float64]) -> list[_Run]:

@@ -55,7 +55,7 @@ def judge_files(
     verdicts = [
         Verdict(
             refused.series_instance_uid,
-            "",
+            refused.description,
             refused.file_count,
             Outcome.REFUSED,
             (),

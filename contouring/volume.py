@@ -49,7 +49,12 @@ def build_volume(series: CTSeries, done: Callable[[float], None]) -> CTVolume:
     in_view = np.zeros(hu.shape[1:], bool)
     # A file of many frames is opened once; plain files are opened and dropped one by one.
     uses = Counter(instance.path for instance in series.instances)
-    opened = {path: PixelFile(path) for path, count in uses.items() if count > 1}
+    first = {instance.path: k for k, instance in reversed([*enumerate(series.instances)])}
+    opened = {
+        path: PixelFile(path, _name_file(series, first[path]))
+        for path, count in uses.items()
+        if count > 1
+    }
     with ThreadPoolExecutor(READ_THREADS) as pool:
         try:
             planes = pool.map(lambda index: _read_plane(series, index, opened), range(len(hu)))
@@ -65,11 +70,24 @@ def build_volume(series: CTSeries, done: Callable[[float], None]) -> CTVolume:
 def _read_plane(series: CTSeries, index: int, opened: Mapping[Path, PixelFile]) -> Plane:
     instance = series.instances[index]
     try:
-        file = opened.get(instance.path) or PixelFile(instance.path)
+        file = opened.get(instance.path) or PixelFile(instance.path, _name_file(series, index))
         return file.read_plane(instance.frame)
     except SeriesRefusedError as error:
-        # A server has its own names for files: the place is what the sender can find.
-        place = name_place(series.grid.positions_mm[index], series.grid.normal)
-        raise SeriesRefusedError(
-            error.fault, f"{error.reason} (the slice at {place} mm)"
-        ) from error
+        place = _name_slice(series, index)
+        if place in error.reason:
+            raise
+        raise SeriesRefusedError(error.fault, f"{error.reason} ({place})") from error
+
+
+def _name_file(series: CTSeries, index: int) -> str:
+    """A server has its own names for files: the place is what the sender can find."""
+    instance = series.instances[index]
+    if instance.file_name:
+        return instance.file_name
+    place = _name_slice(series, index)
+    return place if instance.frame is None else f"the file of {place}"
+
+
+def _name_slice(series: CTSeries, index: int) -> str:
+    place = name_place(series.grid.positions_mm[index], series.grid.normal)
+    return f"the slice at {place} mm"

@@ -12,7 +12,7 @@ from contouring.structures import Structure
 from models.bundles import Bundle
 from service.context import Context
 from service.staged_files import build_display_name
-from service.uploads import Upload
+from service.uploads import Upload, wanting_slices_or_zip
 from workers.job_templates import build_parameters
 from workers.jobs import Job, NewJob, Priority, build_series_digest
 
@@ -33,13 +33,14 @@ def take_in(upload: Upload, context: Context) -> Intake:
     for template in templates:
         check_sources(template, _list_structures(bundle))
     parameters = build_parameters(templates)
-    search = find_series(
-        [file.path for file in upload.files], {file.path: file.name for file in upload.files}
-    )
+    with wanting_slices_or_zip():
+        search = find_series(
+            [file.path for file in upload.files], {file.path: file.name for file in upload.files}
+        )
     if not search.series:
         raise EverySeriesRefusedError(
             [
-                f"Series {refused.series_instance_uid}: {refused.reason}"
+                f"Series {refused.series_instance_uid}: {refused.fault}: {refused.reason}"
                 for refused in search.refused
             ]
         )

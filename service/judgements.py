@@ -41,13 +41,14 @@ class FindingView(BaseModel):
     clause: str = Field(description="Clause of the standard.")
     where: str
     text: str
+    places: int = Field(1, description="How many it stands for: the rest of a rule is counted.")
 
 
 class LintView(BaseModel):
     """What was found in a structure set, worst first."""
 
     findings: list[FindingView]
-    counts: dict[Severity, int]
+    counts: dict[Severity, int] = Field(description="Places found at fault, by severity.")
     series_instance_uid: str | None = Field(description="The CT it was compared with; null: none.")
 
 
@@ -67,7 +68,7 @@ def build_lint_view(
     return LintView(
         findings=[FindingView.model_validate(finding) for finding in ranked],
         counts={
-            severity: sum(finding.severity is severity for finding in ranked)
+            severity: sum(one.places for one in ranked if one.severity is severity)
             for severity in WORST_FIRST
         },
         series_instance_uid=series_instance_uid,

@@ -12,6 +12,10 @@ from contouring.lint import lint_structure_set
 from service.judgements import LintView, build_lint_view
 
 WANTED = "an RTSTRUCT"
+NOTHING_LINTED = (
+    "Nothing was linted, for contours cannot be held against this CT: leave it out to have the "
+    "structure set judged by itself."
+)
 
 
 def lint_file(
@@ -37,7 +41,8 @@ def _pick_series(
     """The one usable series, or of several the one whose UID stands in the structure set."""
     search = find_series(ct_files, names)
     if not search.series:
-        raise SeriesRefusedError(search.refused[0].fault, search.refused[0].reason)
+        first = search.refused[0]
+        raise SeriesRefusedError(first.fault, f"{first.reason} {NOTHING_LINTED}")
     if len(search.series) == 1:
         return search.series[0]
     named = [one for one in search.series if one.series_instance_uid.encode() in content]

@@ -48,7 +48,7 @@ class ReleaseView(BaseModel):
 
     agreements: list[AgreementView]
     findings: list[FindingView]
-    breaches: list[str] = Field(description="Always empty: a breach fails the job.")
+    breaches: list[str] = Field(description="Empty, unless the job failed for them.")
 
 
 class ReportOutputView(BaseModel):
@@ -69,3 +69,10 @@ class ReportView(BaseModel):
     warnings: list[NoticeView]
     outputs: list[ReportOutputView]
     stage_seconds: dict[str, float]
+    region_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Of the scan's voxels, what the localizer left to the segmenter; null where "
+        "the report does not tell.",
+    )

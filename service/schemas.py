@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from contouring.composition import Status
 from contouring.dicom_series import RefusedSeries
+from contouring.errors import ReleaseCheckError
 from models.bundles import Bundle
 from models.card import ModelCard
 from service.intake import Intake
@@ -163,6 +164,7 @@ def build_job_view(job: Job) -> JobView:
     """A job as HTTP shows it."""
     address = f"/v1/jobs/{job.id}"
     is_done = job.state is JobState.DONE
+    was_withheld = job.failure is not None and job.failure.code == ReleaseCheckError.code
     outputs = [_build_output(output, address) for output in job.outputs]
     return JobView(
         id=job.id,
@@ -195,7 +197,7 @@ def build_job_view(job: Job) -> JobView:
             events=f"{address}/events",
             rtstruct=outputs[0].rtstruct if outputs else None,
             preview=f"{address}/preview.png" if is_done else None,
-            report=f"{address}/report" if is_done else None,
+            report=f"{address}/report" if is_done or was_withheld else None,
         ),
     )
 

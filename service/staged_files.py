@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 NAME_LIMIT = 120  # characters of a sender's words that messages show
-
-
-STAGED_NAME = re.compile(r"\bfile-\d{6}\b")  # as StagedFileWriter makes them
 
 
 @dataclass(frozen=True)
@@ -44,12 +39,6 @@ class StagedFileWriter:
         """The finished file."""
         self._file.close()
         return StagedFile(self._path, self._name, self._hash.hexdigest())
-
-
-def tell_sent_names(text: str, files: Iterable[StagedFile]) -> str:
-    """A message with each staged file under the name that its sender knows."""
-    names = {file.path.name: file.name for file in files}
-    return STAGED_NAME.sub(lambda match: names.get(match[0], match[0]), text)
 
 
 def build_display_name(sent_name: str) -> str:

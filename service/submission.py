@@ -84,7 +84,8 @@ def _follow(client: Client, job: dict[str, Any], watch: Watch) -> dict[str, Any]
 
 def _tell_left_out(answer: dict[str, Any]) -> list[str]:
     refused = [
-        f"Series {series['series_instance_uid']} was refused: {series['reason']}"
+        f"Series {series['series_instance_uid']} was refused ({series['fault']}): "
+        f"{series['reason']}"
         for series in answer["refused"]
     ]
     return [*refused, *(f"{file}, left out." for file in answer["ignored"])]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from contouring.errors import BrokenUploadError, EmptyUploadError, UploadTooLargeError
+from contouring.errors import (
+    BrokenUploadError,
+    EmptyUploadError,
+    NotDicomError,
+    UploadTooLargeError,
+)
 from service.archives import is_zip, unpack
 from service.forms import Form, FormParser
 from service.staged_files import StagedFile
@@ -115,6 +121,15 @@ def unpack_series(
     unpacked = folder / "unpacked"
     unpacked.mkdir()
     return unpack(zips[0], unpacked, limits)
+
+
+@contextmanager
+def wanting_slices_or_zip() -> Iterator[None]:
+    """Say of a file that is no DICOM what an upload may hold; a folder may hold no zip."""
+    try:
+        yield
+    except NotDicomError as error:
+        raise NotDicomError(error.file, "CT slices, or one zip of them") from error
 
 
 async def _receive_form(

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from contouring.dicom_series import CTSeries, read_series
-from contouring.errors import JobError
+from contouring.errors import JobError, ReleaseCheckError
 from contouring.pipeline import Contouring, contour_series
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
@@ -20,10 +20,13 @@ from workers.jobs import Job
 from workers.lease_store import LeaseStore, NewResult
 from workers.predictors import Predictors
 from workers.result_files import (
+    REPORT,
     build_files,
     build_output_records,
     build_report,
     build_structure_records,
+    build_withheld_report,
+    encode_report,
 )
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
@@ -63,11 +66,17 @@ def run_attempt(job: Job, place: Workplace) -> None:
 def _contour(job: Job, place: Workplace, heartbeat: Heartbeat) -> _Attempt:
     templates = open_templates(find_templates(place.template_folders), job.parameters)
     cascade = place.predictors.open(job.model_name, job.model_checksum)
-    series = read_series(place.series.find_folder(job.series_digest))
+    series = read_series(place.series.find_folder(job.series_digest), has_known_names=False)
     # The job's own time, not the attempt's: a rerun must give the same bytes.
     stamp = Stamp(made_at=job.created_at, software_version=version("oarlock"))
     progress = _build_progress(job, place.leases, heartbeat)
-    contouring = contour_series(series, cascade, stamp, templates, progress)
+    try:
+        contouring = contour_series(series, cascade, stamp, templates, progress)
+    except ReleaseCheckError as error:
+        if error.withheld is not None:
+            report = build_withheld_report(series, cascade, stamp, error.withheld)
+            place.results.keep(job.id, job.fence, {REPORT: encode_report(report)})
+        raise
     return _Attempt(series, cascade, stamp, contouring)
 
 

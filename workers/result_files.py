@@ -66,7 +66,15 @@ def build_report(
             for output in contouring.outputs
         ],
         "stage_seconds": contouring.stage_seconds,
+        "region_share": contouring.region_share,
     }
+
+
+def build_withheld_report(
+    series: CTSeries, cascade: Cascade, stamp: Stamp, withheld: Output
+) -> dict[str, Any]:
+    """The same on a structure set that failed its release check, with what it breaks."""
+    return build_report(series, cascade, stamp, Contouring((withheld,), b"", series.warnings, {}))
 
 
 def encode_report(report: dict[str, Any]) -> bytes:

@@ -37,7 +37,7 @@ class ResultStore:
             write_file(staged / name, content)
         publish_folder(staged, attempts / str(fence))
         checksums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        return StoredResult(f"{job_id}/{fence}", checksums)
+        return StoredResult(name_folder(job_id, fence), checksums)
 
     def drop(self, stored: StoredResult) -> None:
         """Remove the files of an attempt whose result nobody wants."""
@@ -46,3 +46,8 @@ class ResultStore:
     def find_file(self, folder: str, name: str) -> Path:
         """Path of a result's file."""
         return self._results / folder / name
+
+
+def name_folder(job_id: str, fence: int) -> str:
+    """The folder of an attempt's files, below the results."""
+    return f"{job_id}/{fence}"

@@ -13,6 +13,7 @@ from contouring.commission.measurements import FileResult, Measurement
 from contouring.commission.positions import PositionResult
 from contouring.phantom import Phantom
 from contouring.phantom_deviation import Deviation
+from contouring.phantom_scan import PATIENT_POSITIONS
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
 from contouring.template import Template
@@ -20,13 +21,14 @@ from contouring.template import Template
 
 @dataclass(frozen=True)
 class Heading:
-    """What was tested, with what and when."""
+    """What was tested, with what and when; `all_templates`: the names of a whole run's."""
 
     cascade: Cascade
     templates: tuple[Template, ...]
     stamp: Stamp
     machine: Machine
     phantom: Phantom
+    all_templates: tuple[str, ...] = ()
 
 
 def cover_page(heading: Heading, positions: Sequence[PositionResult], report_id: str) -> Markup:
@@ -51,6 +53,7 @@ def cover_page(heading: Heading, positions: Sequence[PositionResult], report_id:
             "the true contours."
         ),
         element("div", words, class_=f"verdict {'passed' if passed else 'failed'}"),
+        _left_out(heading, positions),
         facts(
             [
                 ("Report", report_id),
@@ -78,6 +81,20 @@ def cover_page(heading: Heading, positions: Sequence[PositionResult], report_id:
             "ol",
         ),
     )
+
+
+def _left_out(heading: Heading, positions: Sequence[PositionResult]) -> Markup:
+    """What a partial run does not speak of, so that nobody signs for it."""
+    run = {position.position for position in positions}
+    templates = {template.name for template in heading.templates}
+    missing = {
+        "patient positions": [one for one in PATIENT_POSITIONS if one not in run],
+        "templates": [one for one in heading.all_templates if one not in templates],
+    }
+    told = [f"{what}: {', '.join(names)}" for what, names in missing.items() if names]
+    if not told:
+        return Markup()
+    return element("div", f"A partial run. Not tested were {'; '.join(told)}.", class_="breach")
 
 
 def _checksum(template: Template) -> str:

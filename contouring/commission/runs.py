@@ -27,11 +27,13 @@ Progress = Callable[[str, float], None]
 class Course:
     """What is scanned, and how; by default the whole phantom on its own planes, in all positions.
 
-    No two scans may have the same patient position: it names their folder.
+    No two scans may have the same patient position: it names their folder. `all_templates`: the
+    names of those that a whole run has, so that the report can tell what a part leaves out.
     """
 
     phantom: Phantom = HEAD_AND_NECK
     scans: tuple[Scan, ...] = tuple(Scan(position=position) for position in PATIENT_POSITIONS)
+    all_templates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def commission(
     task = Task(folder, course.phantom, cascade, tuple(templates), stamp)
     positions = tuple(task.run(scan, partial(progress, scan.position)) for scan in course.scans)
     report = CommissioningReport(folder / REPORT, positions)
-    heading = Heading(cascade, task.templates, stamp, read_machine(), course.phantom)
+    heading = Heading(
+        cascade, task.templates, stamp, read_machine(), course.phantom, course.all_templates
+    )
     report.path.write_text(write_report(heading, report.positions), encoding="utf-8")
     return report

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
 from starlette.exceptions import HTTPException
 
-from contouring.errors import UnknownTemplateError, WrongJobStateError
+from contouring.errors import ReleaseCheckError, UnknownTemplateError, WrongJobStateError
 from service.context import Context, ContextOf
 from service.events import follow_job
 from service.intake import take_in
@@ -29,6 +29,7 @@ from service.uploads import UPLOAD_BODY, receive_upload
 from workers.job_store import JobFilter
 from workers.jobs import Job, JobState, OutputRecord, Priority
 from workers.result_files import PREVIEW, REPORT
+from workers.result_store import name_folder
 
 PAGE_LIMIT = 200
 DICOM = "application/dicom"
@@ -152,8 +153,11 @@ def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
 
 @router.get("/{job_id}/report")
 def fetch_report(job_id: str, context: ContextOf) -> ReportView:
-    """Fetch the report of a finished job: structures, flags, warnings, the release check."""
-    _, folder = _find_result(job_id, context)
+    """Fetch the report of a finished job: structures, flags, warnings, the release check.
+
+    A job that failed its release check has one, too: of the structure set that was withheld.
+    """
+    folder = _find_withheld(job_id, context) or _find_result(job_id, context)[1]
     path = context.results.find_file(folder, REPORT)
     if not path.exists():
         raise HTTPException(
@@ -167,6 +171,13 @@ def _find_result(job_id: str, context: Context) -> tuple[Job, str]:
     if job.result_folder is None:
         raise WrongJobStateError(job_id, job.state, "its result is there once it is done")
     return job, job.result_folder
+
+
+def _find_withheld(job_id: str, context: Context) -> str | None:
+    """Where a job that failed its release check left its report."""
+    job = context.jobs.find(job_id)
+    has_failed = job.failure is not None and job.failure.code == ReleaseCheckError.code
+    return name_folder(job.id, job.fence) if has_failed else None
 
 
 def _pick_output(job: Job, template: str | None) -> OutputRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,21 @@ from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 
 from contouring.errors import UploadTooLargeError
-from contouring.notices import Notice
-from contouring.verdicts import Judgement, Verdict, judge_files
+from contouring.verdicts import Judgement, judge_files
 from service.context import ContextOf
 from service.forms import Form
 from service.judgements import CheckView, LintView, build_check_view
 from service.linting import lint_file
 from service.problems import PROBLEM_RESPONSES
-from service.staged_files import StagedFile, tell_sent_names
-from service.uploads import UPLOAD_BODY, Upload, receive_form, receive_upload, unpack_series
+from service.staged_files import StagedFile
+from service.uploads import (
+    UPLOAD_BODY,
+    Upload,
+    receive_form,
+    receive_upload,
+    unpack_series,
+    wanting_slices_or_zip,
+)
 from workers.settings import Settings
 
 router = APIRouter(prefix="/v1", tags=["judgements"], responses=PROBLEM_RESPONSES)
@@ -77,17 +82,8 @@ async def lint(request: Request, context: ContextOf) -> LintView:
 
 def _judge(upload: Upload) -> Judgement:
     names = _names(upload.files)
-    judgement = judge_files(list(names), names)
-    verdicts = tuple(_rename(verdict, upload.files) for verdict in judgement.verdicts)
-    return replace(judgement, verdicts=verdicts)
-
-
-def _rename(verdict: Verdict, files: tuple[StagedFile, ...]) -> Verdict:
-    """What is said of pixels names the staged files."""
-    refusal = verdict.refusal
-    if refusal is None:
-        return verdict
-    return replace(verdict, refusal=Notice(refusal.name, tell_sent_names(refusal.text, files)))
+    with wanting_slices_or_zip():
+        return judge_files(list(names), names)
 
 
 def _lint(form: Form, folder: Path, limits: Settings) -> LintView:

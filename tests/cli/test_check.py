@@ -38,17 +38,20 @@ def test_a_warning_is_told_and_still_leaves_with_0(tmp_path: Path) -> None:
 def test_a_refused_series_leaves_with_2_and_its_place(tmp_path: Path) -> None:
     """Also beside a good one: nothing that was refused is passed over."""
     write_small_series(tmp_path / "good")
-    gap = write_small_series(tmp_path / "gap", header=SeriesHeader(seed="gap"))
-    gap[9].unlink()
-    (tmp_path / "notes.txt").write_text("not a slice")
+    header = SeriesHeader(seed="gap", series_description="Neck with a gap")
+    write_small_series(tmp_path / "gap", header=header)[9].unlink()
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "notes.txt").write_text("not a slice")
 
     done = run("check", tmp_path)
 
     assert done.returncode == 2
     assert "refused" in done.stdout
     assert "accepted" in done.stdout
+    assert "refused  Neck with a gap, 19 slices" in done.stdout
     assert "missing-slice: " in done.stdout
-    assert "notes.txt: not a DICOM file" in done.stdout
+    assert "(gap/CT0009.dcm, gap/CT0011.dcm): export the whole series again." in done.stdout
+    assert "papers/notes.txt: not a DICOM file" in done.stdout
 
 
 def test_a_program_gets_the_same_as_json(tmp_path: Path) -> None:
@@ -71,4 +74,14 @@ def test_a_folder_without_a_series_leaves_with_2(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "notes.txt is not a DICOM file" in done.stderr
+    assert "zip" not in done.stderr  # it would be left out as well
     assert "Traceback" not in done.stderr
+
+
+def test_an_empty_folder_is_called_empty(tmp_path: Path) -> None:
+    """Nothing was uploaded, so nothing may be said of an upload."""
+    done = run("check", tmp_path)
+
+    assert done.returncode == 2
+    assert f"the empty folder {tmp_path}" in done.stderr
+    assert "upload" not in done.stderr

@@ -81,8 +81,62 @@ def test_contour_refuses_unusable_input_with_the_reason(tmp_path: Path) -> None:
     )
 
     assert refused.returncode == 2
-    assert "slice" in refused.stderr
+    assert refused.stderr.startswith("missing-slice: A slice is missing")
     assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "rt.dcm").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--output", "folder"), "folder is a folder"),
+        (("--output", "file", "--template", "eclipse", "--template", "monaco"), "file is a file"),
+        (("--output", "rt.dcm", "--preview", "folder"), "folder is a folder"),
+    ],
+)
+def test_contour_looks_at_the_place_of_its_output_before_it_works(
+    tmp_path: Path, arguments: tuple[str, ...], reason: str
+) -> None:
+    """A series takes minutes; the empty CT folder shows that it was not even looked for."""
+    for folder in ("ct", "folder"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "file").touch()
+    known = {"folder", "file", "rt.dcm"}
+    placed = [str(tmp_path / word) if word in known else word for word in arguments]
+
+    refused = run("contour", tmp_path / "ct", "--model", "commissioning", *placed)
+
+    assert refused.returncode == 2
+    assert reason in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("format: 1\nname: own\nstructures: 7\n", "own.yaml cannot be used"),
+        (
+            "format: 1\nname: own\nderived: [{name: Cord_PRV, colour: [4, 5, 6], "
+            "expand: {of: NoSuchCord, margin_mm: 5}}]\n",
+            "Cord_PRV cannot be made",
+        ),
+    ],
+)
+def test_a_template_of_ones_own_that_is_wrong_leaves_with_2(
+    tmp_path: Path, content: str, reason: str
+) -> None:
+    """Whoever wrote it can mend it: nothing of Oarlock has failed."""
+    write_small_series(tmp_path / "ct")
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "own.yaml").write_text(content)
+
+    refused = run(
+        *("contour", tmp_path / "ct", "--model", "commissioning", "--template", "own"),
+        *("--output", tmp_path / "rt.dcm"),
+        OARLOCK_TEMPLATES=str(tmp_path / "templates"),
+    )
+
+    assert refused.returncode == 2, refused.stderr
+    assert reason in refused.stderr
     assert not (tmp_path / "rt.dcm").exists()
 
 
@@ -132,6 +186,20 @@ def test_phantom_writes_the_position_that_was_asked_for(tmp_path: Path) -> None:
     assert done.returncode == 0
     positions = {pydicom.dcmread(file).PatientPosition for file in tmp_path.iterdir()}
     assert positions == {"FFP"}
+
+
+def test_phantom_leaves_a_folder_of_other_files_alone(tmp_path: Path) -> None:
+    """It may be a patient's; a phantom is replaced by a phantom, and --force is told to."""
+    run("phantom", tmp_path)
+    again = run("phantom", tmp_path, "--position", "FFS")
+    (tmp_path / "CT0101.dcm").write_bytes(b"a patient's")
+
+    refused = run("phantom", tmp_path)
+    forced = run("phantom", tmp_path, "--force")
+
+    assert (again.returncode, refused.returncode, forced.returncode) == (0, 2, 0)
+    assert "--force" in refused.stderr
+    assert (tmp_path / "CT0101.dcm").read_bytes() == b"a patient's"
 
 
 def test_worker_without_a_queue_says_what_to_set() -> None:

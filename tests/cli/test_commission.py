@@ -16,6 +16,9 @@ def test_a_report_and_what_to_import_are_written(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["FFP", "report.html"]
     assert (tmp_path / "out" / "FFP" / "eclipse.rtstruct.dcm").is_file()
     assert len(list((tmp_path / "out" / "FFP" / "ct").glob("*.dcm"))) > 10
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "A partial run. Not tested were patient positions: HFS, HFP" in text
+    assert "templates: generic, monaco" in text
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
@@ -24,7 +27,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 
     failed = run("commission", tmp_path)
 
-    assert failed.returncode == 1
+    assert failed.returncode == 2
     assert "not empty" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["old.dcm"]

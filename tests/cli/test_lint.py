@@ -74,3 +74,52 @@ def test_a_file_that_is_not_dicom_leaves_with_2(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "notes.txt is not a DICOM file: send an RTSTRUCT" in done.stderr
+
+
+def test_places_that_are_only_counted_count_as_well(rtstruct: Path, tmp_path: Path) -> None:
+    """A file with two hundred faults must not look as good as one with twenty."""
+    dataset = pydicom.dcmread(rtstruct)
+    contours = dataset.ROIContourSequence[0].ContourSequence
+    while len(contours) < 30:
+        contours.append(contours[0])
+    for contour in contours:
+        contour.NumberOfContourPoints = 2
+    dataset.save_as(tmp_path / "many.dcm")
+
+    shown = run("lint", tmp_path / "many.dcm")
+    told = json.loads(run("lint", tmp_path / "many.dcm", "--json").stdout)
+
+    assert shown.stdout.splitlines()[0] == f"{told['counts']['error']} errors"
+    lines = [finding for finding in told["findings"] if finding["severity"] == "error"]
+    places = [line["places"] for line in lines if line["rule"] == "point-count"]
+    assert sum(places) == len(contours) > len(places)
+    assert told["counts"]["error"] == sum(line["places"] for line in lines)
+
+
+def test_a_ct_that_cannot_be_used_says_that_nothing_was_linted(
+    rtstruct: Path, tmp_path: Path
+) -> None:
+    """Silence about the structure set would pass for a good one."""
+    write_small_series(tmp_path / "ct")[9].unlink()
+
+    done = run("lint", rtstruct, "--ct", tmp_path / "ct")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("missing-slice: ")
+    assert "Nothing was linted" in done.stderr
+
+
+def test_a_folder_without_ct_is_named_and_no_zip_is_asked_for(
+    rtstruct: Path, tmp_path: Path
+) -> None:
+    """A zip in the folder would not be opened; and an empty folder is not taken for no CT."""
+    (tmp_path / "ct").mkdir()
+    empty = run("lint", rtstruct, "--ct", tmp_path / "ct")
+    (tmp_path / "ct" / "notes.txt").write_text("not a slice")
+
+    done = run("lint", rtstruct, "--ct", tmp_path / "ct")
+
+    assert (empty.returncode, done.returncode) == (2, 2)
+    assert f"the empty folder {tmp_path / 'ct'}" in empty.stderr
+    assert "notes.txt is not a DICOM file: send the slices of a CT series" in done.stderr
+    assert "zip" not in done.stderr

@@ -13,9 +13,9 @@ import pytest
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from contouring.dicom_files import MOST_HEADER_BYTES, declared_bytes, read_header
+from contouring.dicom_files import MOST_HEADER_BYTES, declared_bytes, find_files, read_header
 from contouring.dicom_series import find_series
-from contouring.errors import MixedPatientsError, SeriesRefusedError
+from contouring.errors import MixedPatientsError, NoCTSeriesError, SeriesRefusedError
 from contouring.slice_pixels import read_hu
 from contouring.volume import build_volume
 from tests.contouring.ct_files import edit, write_tiny_series
@@ -70,7 +70,7 @@ def test_a_deflated_bomb_takes_no_memory(deflated: list[Path]) -> None:
     size = deflated[0].stat().st_size
     tracemalloc.start()
 
-    with pytest.raises(SeriesRefusedError, match=r"CT0001\.dcm inflates to more") as refusal:
+    with pytest.raises(SeriesRefusedError, match=r"of CT0001\.dcm inflate to more") as refusal:
         read_hu(deflated[0])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -151,3 +151,11 @@ def test_a_sequence_that_breaks_off_is_damage_and_a_failing_disk_is_not(
         read_header(file)
     with pytest.raises(OSError, match="Input/output"):
         read_header(file)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    """Also where folders lie in it: nothing in them can be meant."""
+    (tmp_path / "series").mkdir()
+
+    with pytest.raises(NoCTSeriesError, match=f"the empty folder {tmp_path}"):
+        find_files(tmp_path)

@@ -158,5 +158,10 @@ def test_a_file_that_does_not_hold_what_the_network_said_never_leaves(
 
     monkeypatch.setattr(drafts, "write_structure_set", mirror)
 
-    with pytest.raises(ReleaseCheckError, match="Ball"):
+    with pytest.raises(ReleaseCheckError, match="Ball") as error:
         contour_series(series, cascade, STAMP)
+
+    withheld = error.value.withheld
+    assert withheld is not None
+    assert withheld.release.breaches == error.value.breaches
+    assert "Ball" in {account.name for account in withheld.accounts}

@@ -142,6 +142,7 @@ def test_worst_findings_come_first_and_many_are_counted(good: Released) -> None:
     counted = [finding for finding in findings if finding.rule == "point-count"]
     assert len(counted) == 21
     assert counted[-1].text == "The same is found at 16 more places."
+    assert (counted[-1].places, counted[0].places) == (16, 1)
 
 
 def test_another_kind_of_object_is_only_told_so(good: Released) -> None:

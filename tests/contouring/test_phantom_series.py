@@ -15,7 +15,12 @@ import pytest
 
 from contouring.phantom import HEAD_AND_NECK
 from contouring.phantom_scan import PATIENT_POSITIONS, Scan
-from contouring.phantom_series import SeriesHeader, derived_uid, write_phantom
+from contouring.phantom_series import (
+    SeriesHeader,
+    derived_uid,
+    holds_other_than_phantom,
+    write_phantom,
+)
 from contouring.phantom_shapes import FloatArray, rotation
 from tests.phantoms import SMALL_SCAN, one_structure_phantom, write_small_series
 
@@ -181,3 +186,21 @@ def test_header_values_and_clock_are_those_passed_in(tmp_path: Path) -> None:
 
     assert dataset.PatientName == "Ямада^太郎"
     assert (dataset.StudyDate, dataset.ContentTime) == ("20310203", "040506")
+
+
+def test_a_folder_of_a_phantom_is_known_from_any_other(tmp_path: Path) -> None:
+    """Only a phantom may be overwritten: names alone are also those of scanners."""
+    files = write_small_series(tmp_path / "phantom")
+    write_small_series(tmp_path / "patient", header=SeriesHeader(patient_id="4711"))
+    write_small_series(tmp_path / "both")
+    (tmp_path / "both" / "CT0999.dcm").write_bytes(b"no DICOM at all")
+
+    holding = [
+        folder
+        for folder in ("phantom", "patient", "both", "nowhere")
+        if holds_other_than_phantom(tmp_path / folder)
+    ]
+    files[0].rename(files[0].with_name("IM1"))
+
+    assert holding == ["patient", "both"]
+    assert holds_other_than_phantom(tmp_path / "phantom")

@@ -15,7 +15,7 @@ from contouring.lattice import build_lattice
 from contouring.masks import StructureField
 from contouring.phantom_scan import PATIENT_POSITIONS, Scan, even_offsets
 from contouring.phantom_shapes import HollowTube, Shape, Sphere
-from contouring.preview import draw_preview
+from contouring.preview import NOT_CUT_GREY, draw_preview
 from contouring.structures import Structure
 from contouring.volume import CTVolume
 from tests.contouring.analytic_fields import trace_contours
@@ -148,3 +148,38 @@ def test_few_or_uneven_slices_are_drawn_too(slices: tuple[float, ...]) -> None:
 
     pixels = np.asarray(Image.open(BytesIO(content)).convert("RGB"))
     assert np.count_nonzero((pixels == COLOURS["Head"]).all(axis=-1)) > 50
+
+
+def test_what_no_cut_shows_is_grey_in_the_legend() -> None:
+    """A reader would look for its colour, and miss a structure that is in the file."""
+    ct = CTVolume(grid_of(CUBE), np.zeros(CUBE.shape_zyx, np.int16))
+    balls = [
+        drawn(CUBE, "Left", Sphere((14.0, 14.0, 14.0), 5.0)),
+        drawn(CUBE, "Right", Sphere((-14.0, -14.0, -14.0), 5.0)),
+        drawn(CUBE, "Back", Sphere((0.0, 0.0, 0.0), 5.0)),
+    ]
+
+    picture = Image.open(BytesIO(draw_preview(ct, balls))).convert("RGB")
+
+    colours = {colour for _, colour in picture.getcolors(1 << 16) or []}
+    assert COLOURS["Back"] in colours
+    assert not {COLOURS["Left"], COLOURS["Right"]} & colours
+    assert NOT_CUT_GREY in colours
+
+
+@pytest.mark.parametrize("gap_mm", [1.0, 3.0])
+def test_lines_across_slices_climb_without_steps(gap_mm: float) -> None:
+    """A border that looks stair-stepped looks like an error of the contours."""
+    scan = replace(CUBE, slice_offsets_mm=even_offsets(round(60 / gap_mm), gap_mm))
+    ct = CTVolume(grid_of(scan), np.zeros(scan.shape_zyx, np.int16))
+    ball = drawn(scan, "Head", Sphere((0.0, 0.0, 0.0), 20.0))
+
+    picture = Image.open(BytesIO(draw_preview(ct, [ball]))).convert("RGB")
+
+    side = picture.width // 3
+    for panel in range(3):
+        pixels = np.asarray(picture)[:side, panel * side : (panel + 1) * side]
+        spots = np.argwhere((pixels == COLOURS["Head"]).all(axis=-1)) + 0.5 - side / 2
+        radii_mm = np.hypot(*spots.T) * 60.0 / side
+        is_off_poles = np.abs(spots[:, 0]) * 60.0 / side < 16.0
+        assert np.abs(radii_mm - 20.0)[is_off_poles].max() < 0.4, panel

@@ -140,7 +140,7 @@ def test_truncated_pixels_are_refused_by_name(tmp_path: Path) -> None:
     file = write_slice(tmp_path, ramp(1000))
     file.write_bytes(file.read_bytes()[:-100])
 
-    with pytest.raises(SeriesRefusedError, match=r"CT0001\.dcm holds 692 bytes") as refusal:
+    with pytest.raises(SeriesRefusedError, match=r"CT0001\.dcm are 692 bytes") as refusal:
         read_hu(file)
 
     assert refusal.value.fault == "truncated-pixels"
@@ -156,7 +156,7 @@ def test_compressed_files_that_break_off_are_refused_by_name(tmp_path: Path, syn
     dataset.save_as(file)
     file.write_bytes(file.read_bytes()[:-60])
 
-    with pytest.raises(SeriesRefusedError, match=r"CT0001\.dcm holds no pixels, or breaks off"):
+    with pytest.raises(SeriesRefusedError, match=r"CT0001\.dcm are missing, or break off"):
         read_hu(file)
 
 

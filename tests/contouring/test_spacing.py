@@ -94,7 +94,8 @@ def test_the_gap_is_named_by_the_patients_millimetres() -> None:
         check_spacing(headers_of(grid), grid)
 
     assert refusal.value.reason == (
-        "A slice is missing between z = -112.5 and -107.5 mm (slice 2, slice 3)."
+        "A slice is missing between z = -112.5 and -107.5 mm (slice 2, slice 3): export the whole "
+        "series again."
     )
 
 

@@ -51,6 +51,20 @@ def test_a_slice_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
         build_volume(read_series(tmp_path), lambda _: None)
 
 
+def test_where_nobody_knows_the_files_the_place_is_named_alone(tmp_path: Path) -> None:
+    """A server's names are of its own making: a sender would look for them in vain."""
+    files = write_tiny_series(tmp_path)
+    edit(files[5], PixelData=b"\0" * 10)
+    place = f"{TINY_SCAN.origin_mm(5)[2]:g}"
+
+    with pytest.raises(SeriesRefusedError) as refusal:
+        build_volume(read_series(tmp_path, has_known_names=False), lambda _: None)
+
+    assert refusal.value.reason.startswith(f"The pixels of the slice at z = {place} mm are 10 ")
+    assert refusal.value.reason.count(place) == 1
+    assert ".dcm" not in refusal.value.reason
+
+
 def test_a_cancelled_job_stops_reading(tmp_path: Path) -> None:
     """Progress is where a job learns that it was cancelled."""
     write_tiny_series(tmp_path)

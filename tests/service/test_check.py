@@ -65,6 +65,7 @@ def test_what_headers_tell_is_a_refusal_with_its_place(server: Server, series: l
     assert verdict["outcome"] == "refused"
     assert verdict["refusal"]["name"] == "missing-slice"
     assert "z = " in verdict["refusal"]["text"]
+    assert verdict["description"] == "Oarlock phantom"
 
 
 def test_what_only_pixels_tell_is_a_refusal_too(server: Server, series: list[Path]) -> None:

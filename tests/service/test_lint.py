@@ -124,7 +124,9 @@ def test_a_ct_that_cannot_be_used_is_a_problem(
     content = files.pop("CT0010.dcm")
     parts = [*_build_parts("file", {"rt.dcm": content}), *_build_parts("ct", files)]
 
-    expect_problem(_post(server, parts), 422, "series-refused", "missing")
+    expect_problem(
+        _post(server, parts), 422, "series-refused", "missing-slice: ", "Nothing was linted"
+    )
 
 
 def test_a_series_that_it_does_not_name_is_not_guessed(

@@ -16,6 +16,7 @@ from contouring.commission.markup import element
 from contouring.commission.report import write_report
 from contouring.commission.runs import CommissioningReport
 from contouring.phantom_deviation import Deviation
+from contouring.phantom_scan import PATIENT_POSITIONS
 from contouring.recipe import Cascade
 from contouring.template import Template
 from tests.contouring.commission.conftest import COURSE, STAMP, TEMPLATES
@@ -257,3 +258,21 @@ def test_numbers_are_written_as_people_read_them() -> None:
 def test_attributes_are_escaped_too() -> None:
     """A quote would end the attribute."""
     assert element("img", alt='"<') == '<img alt="&quot;&lt;">'
+
+
+def test_a_part_tells_what_it_leaves_out(report: CommissioningReport, heading: Heading) -> None:
+    """Whoever signs for one position must not be taken to have signed for eight."""
+    whole = tuple(
+        replace(report.positions[0], scan=replace(report.positions[0].scan, position=position))
+        for position in PATIENT_POSITIONS
+    )
+    names = ("clinic", "eclipse", "generic")
+
+    part = write_report(replace(heading, all_templates=names), report.positions)
+    all_of_it = write_report(replace(heading, all_templates=("clinic", "generic")), whole)
+
+    assert (
+        "A partial run. Not tested were patient positions: HFP, HFDR, HFDL, FFS, FFP, FFDL; "
+        "templates: eclipse." in part
+    )
+    assert "partial run" not in all_of_it

@@ -31,9 +31,9 @@ class Mirrored:
 
     network: Predictor
 
-    def predict(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logits (channels, z, y, x) of the mirrored window."""
-        return np.ascontiguousarray(self.network.predict(window)[..., ::-1])
+        return np.ascontiguousarray(self.network.predict(windows)[..., ::-1])
 
 
 def with_network(cascade: Cascade, network: Predictor) -> Cascade:

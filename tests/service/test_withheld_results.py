@@ -1,0 +1,60 @@
+"""A job that failed its release check: nothing of it leaves but the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from contouring.errors import ReleaseCheckError
+from service.app import create_app
+from tests.service.answers import expect_problem
+from tests.service.test_old_results import OLD_JOB
+from workers.database import migrate, open_engine
+from workers.job_store import JobStore
+from workers.jobs import Failure
+from workers.lease_store import LeaseStore
+from workers.redis_server import RedisServer
+from workers.result_store import ResultStore
+from workers.settings import Settings
+
+BREACH = "Cord strays 3.0 mm."
+REPORT = {
+    "series_instance_uid": "1.2.3",
+    "model": {"name": "m", "version": "1", "checksum": "c", "runtime": "r", "plan": "p"},
+    "made_at": "2026-03-04T05:06:07+00:00",
+    "software_version": "0.1.0",
+    "warnings": [],
+    "outputs": [
+        {
+            "template": "generic",
+            "structures": [],
+            "release": {"agreements": [], "findings": [], "breaches": [BREACH]},
+        }
+    ],
+    "stage_seconds": {},
+}
+
+
+def test_the_report_is_fetched_and_the_structure_set_is_not(tmp_path: Path) -> None:
+    """The reason of a job holds a sentence; what was measured stands in the report."""
+    settings = Settings(data=tmp_path, redis_url=RedisServer(tmp_path / "redis").url)
+    engine = open_engine(settings.sql_url)
+    migrate(engine)
+    JobStore(engine).add([OLD_JOB])
+    leases = LeaseStore(engine, lease_seconds=600, lost_attempts_limit=3)
+    job = leases.claim("worker")
+    assert job is not None
+    error = ReleaseCheckError([BREACH])
+    ResultStore(tmp_path).keep(job.id, job.fence, {"report.json": json.dumps(REPORT).encode()})
+    leases.fail(job, Failure(error.code, str(error)))
+
+    with TestClient(create_app(settings)) as client:
+        shown = client.get(f"/v1/jobs/{job.id}").json()
+        report = client.get(shown["links"]["report"])
+        rtstruct = client.get(f"/v1/jobs/{job.id}/rtstruct")
+
+    assert (shown["state"], shown["links"]["rtstruct"]) == ("failed", None)
+    assert report.json()["outputs"][0]["release"]["breaches"] == [BREACH]
+    expect_problem(rtstruct, 409, "wrong-job-state")
