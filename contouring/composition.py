@@ -190,6 +190,8 @@ def _account(drawn: StructureContours, source: str, was_traced: bool) -> Account
         reason = "It came out too small to draw." if was_traced else "It was not derived."
         return Account(name, source, Status.FAILED, reason)
     reason = "The model found none of it in this scan."
+    if drawn.structure.condition:
+        reason = f"The model found no parts of it{drawn.structure.condition} in this scan."
     if was_traced:
         reason = "What the model found of it is too small to draw."
     return Account(name, source, Status.NOT_IN_SCAN, reason)

@@ -12,13 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from contouring.candidate_region import CandidateRegion, confine
 from contouring.errors import InferenceError
 from contouring.lattice import BoxMm, Lattice, build_lattice, resample, spacing_for_shape
-from contouring.recipe import AIR_HU, Predictor, Stage
+from contouring.recipe import AIR_HU, IntensityRule, Predictor, Stage
 from contouring.volume import CTVolume
 from contouring.windows import blending_weights, plan_windows
 
 FractionDone = Callable[[float], None]
+Window = tuple[slice, slice, slice]
+
+# Windows of one slice go to the network together: alone they are too small to keep it busy.
+SLICES_AT_ONCE = 8
+# Of structures where no window was shown to the network: as sure as networks are of background.
+UNSEEN_LOGIT = -10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,49 +37,73 @@ class Fields:
 
 
 def predict_fields(
-    ct: CTVolume, stage: Stage, predictor: Predictor, box: BoxMm | None, done: FractionDone
+    ct: CTVolume,
+    stage: Stage,
+    predictor: Predictor,
+    box: BoxMm | None,
+    done: FractionDone,
+    candidates: CandidateRegion | None = None,
 ) -> Fields:
     """Run a network over `box` (the whole scan if None), blending overlapping windows.
 
+    With `candidates`, only in windows that hold some, and every other voxel is background.
     Raises `InferenceError` if the network answers with anything but finite logits of the window's
     shape.
     """
     lattice = _stage_lattice(ct, stage, box)
-    image = stage.intensity.apply(resample(ct.hu, ct.grid, lattice))
-    inside = image.shape
-    padded = _padded(image, stage)
+    intensity = stage.intensity.for_scan(ct.hu)
+    image = intensity.apply(resample(ct.hu, ct.grid, lattice))
+    padded = _padded(image, stage, intensity)
     windows = plan_windows(padded.shape, _window(stage, padded.shape), stage.overlap)
-    logits = _blended(predictor, padded, windows, done)
-    return Fields(lattice, logits[(slice(None), *(slice(n) for n in inside))])
+    inside = (slice(None), *(slice(n) for n in image.shape))
+    if candidates is None:
+        return Fields(lattice, _blended(predictor, padded, windows, done)[inside])
+    wanted = candidates.on(lattice)
+    # Where a lattice's own samples miss a small region altogether, all windows end as background.
+    held = tuple(window for window in windows if wanted[window].any()) or windows
+    logits = _blended(predictor, padded, held, done)[inside]
+    confine(logits, wanted)
+    return Fields(lattice, logits)
 
 
 def _blended(
     predictor: Predictor,
     padded: NDArray[np.float32],
-    windows: tuple[tuple[slice, slice, slice], ...],
+    windows: tuple[Window, ...],
     done: FractionDone,
 ) -> NDArray[np.float32]:
     """Logits (channels, z, y, x) of the whole image."""
+    batches = _batches(windows)
     extent = _extent(windows[0])
-    first = _predicted(predictor, padded[windows[0]], extent)
-    if len(windows) == 1:
-        return first
+    first = _predicted(predictor, padded, batches[0])
+    if extent == padded.shape:
+        return np.asarray(first[0])
     weights = blending_weights(extent)
     total = np.zeros(padded.shape, np.float32)
-    logits = np.zeros((len(first), *padded.shape), np.float32)
-    for number, window in enumerate(windows):
-        answer = first if number == 0 else _predicted(predictor, padded[window], extent)
-        logits[(slice(None), *window)] += answer * weights
-        total[window] += weights
-        done((number + 1) / len(windows))
+    logits = np.zeros((first.shape[1], *padded.shape), np.float32)
+    for number, batch in enumerate(batches):
+        answers = first if number == 0 else _predicted(predictor, padded, batch)
+        for window, answer in zip(batch, answers, strict=True):
+            logits[(slice(None), *window)] += answer * weights
+            total[window] += weights
+        done((number + 1) / len(batches))
+    unseen = total == 0
+    total[unseen] = 1
     logits /= total
+    logits[1:, unseen] = UNSEEN_LOGIT
     return logits
 
 
+def _batches(windows: tuple[Window, ...]) -> list[tuple[Window, ...]]:
+    at_once = SLICES_AT_ONCE if 1 in _extent(windows[0]) else 1
+    return [windows[start : start + at_once] for start in range(0, len(windows), at_once)]
+
+
 def _predicted(
-    predictor: Predictor, window: NDArray[np.float32], shape: tuple[int, int, int]
+    predictor: Predictor, padded: NDArray[np.float32], batch: tuple[Window, ...]
 ) -> NDArray[np.float32]:
-    return _checked(predictor.predict(np.ascontiguousarray(window)), shape)
+    shown = np.stack([padded[window] for window in batch])
+    return _checked(predictor.predict(shown), (len(batch), *_extent(batch[0])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,25 +153,28 @@ def _window(stage: Stage, shape: tuple[int, ...]) -> tuple[int, int, int]:
     return z, y, x
 
 
-def _extent(window: tuple[slice, slice, slice]) -> tuple[int, int, int]:
+def _extent(window: Window) -> tuple[int, int, int]:
     z, y, x = (side.stop - side.start for side in window)
     return z, y, x
 
 
-def _padded(image: NDArray[np.float32], stage: Stage) -> NDArray[np.float32]:
+def _padded(
+    image: NDArray[np.float32], stage: Stage, intensity: IntensityRule
+) -> NDArray[np.float32]:
     """Sides shorter than a window, filled up with air to what the network can take."""
     missing = []
     for length, window in zip(image.shape, stage.window_zyx, strict=True):
         short = -length % stage.multiple_of if length < window else 0
         missing.append((0, short))
-    air = stage.intensity.apply(np.array(AIR_HU, np.int16))
+    air = intensity.apply(np.array(AIR_HU, np.int16))
     return np.pad(image, missing, constant_values=float(air))
 
 
 def _checked(answer: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    if answer.shape[1:] != shape:
+    """`shape`: windows, z, y, x."""
+    if (*answer.shape[:1], *answer.shape[2:]) != shape:
         raise InferenceError(
-            f"The network answered with shape {answer.shape[1:]} to a window of {shape}: "
+            f"The network answered with shape {answer.shape} to {shape[0]} windows of {shape[1:]}: "
             "its bundle's card and artifact do not belong together."
         )
     if not np.isfinite(answer).all():

@@ -133,7 +133,7 @@ def _gaps(one: TracedStructure, grid: Grid) -> tuple[Notice, ...]:
         text = f"{name} is drawn on one slice only ({where}): look at the slices next to it."
         return (Notice("single-slice", text),)
     gaps = [(low + 1, high - 1) for low, high in pairwise(drawn) if high > low + 1]
-    if len(gaps) < one.structure.components:
+    if one.structure.components is None or len(gaps) < one.structure.components:
         return ()
     where = "; ".join(
         grid.slice_in_words(low)
@@ -146,13 +146,17 @@ def _gaps(one: TracedStructure, grid: Grid) -> tuple[Notice, ...]:
 
 def _several_parts(one: TracedStructure, field: StructureField) -> tuple[Notice, ...]:
     is_much = field.dropped_cm3 >= min(DROPPED_CM3, DROPPED_SHARE * one.volume_cm3)
-    if field.islands <= one.structure.components or not is_much:
+    if field.islands == field.kept or not is_much:
         return ()
+    name, condition = one.structure.name, one.structure.condition
+    chosen = "the largest " if field.kept == one.structure.components else ""
     text = (
-        f"{one.structure.name} was seen in {field.islands} separate parts, of which the largest "
-        f"{one.structure.components} ({one.volume_cm3:.2f} cm3) was kept and "
-        f"{field.dropped_cm3:.2f} cm3 left out: look whether the right one was kept."
+        f"{name} was seen in {field.islands} separate parts, of which {chosen}{field.kept} "
+        f"({one.volume_cm3:.2f} cm3) was kept and {field.dropped_cm3:.2f} cm3 left out: look "
+        "whether the right one was kept."
     )
+    if condition:
+        text += f" The model keeps no part of {name} but those{condition}."
     return (Notice("several-parts", text),)
 
 

@@ -78,14 +78,14 @@ def scan_box(grid: Grid) -> BoxMm:
 
 def build_lattice(
     grid: Grid,
-    spacing_zyx_mm: tuple[float, float, float] | None = None,
+    spacing_zyx_mm: tuple[float | None, float | None, float | None] | None = None,
     box: BoxMm | None = None,
     minimum_shape_zyx: tuple[int, int, int] = (1, 1, 1),
 ) -> Lattice:
     """Samples `spacing_zyx_mm` (canonical axes) apart that cover `box`, centred on it.
 
-    Without a spacing the CT's own voxel centres in the box are used. Sides shorter than
-    `minimum_shape_zyx` grow into the scan where it is large enough, and no further.
+    Without a spacing, of one axis or of all, the CT's own voxel centres in the box are used. Sides
+    shorter than `minimum_shape_zyx` grow into the scan where it is large enough, and no further.
     """
     order, flipped = canonical_order(grid)
     box = box or scan_box(grid)
@@ -94,13 +94,14 @@ def build_lattice(
         positions = grid.axes_mm[ct_axis]
         sides = box.low[ct_axis], box.high[ct_axis]
         minimum = minimum_shape_zyx[canonical]
-        if spacing_zyx_mm is None:
+        spacing_mm = None if spacing_zyx_mm is None else spacing_zyx_mm[canonical]
+        if spacing_mm is None:
             axes[ct_axis] = _own_positions(positions, sides, minimum)
         else:
             axes[ct_axis] = _even_positions(
                 (float(positions[0]), float(positions[-1])),
                 sides,
-                spacing_zyx_mm[canonical],
+                spacing_mm,
                 minimum,
             )
     return Lattice((axes[0], axes[1], axes[2]), order, flipped)

@@ -17,7 +17,7 @@ from contouring.notices import Notice
 from contouring.preview import draw_preview
 from contouring.provenance import Origin, Stamp
 from contouring.recipe import Cascade
-from contouring.roi import find_roi
+from contouring.roi import Region, find_region
 from contouring.template import Template
 from contouring.volume import CTVolume, build_volume
 
@@ -29,12 +29,17 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Contouring:
-    """The result of a run: per template its files; a PNG; and what to tell people about them."""
+    """The result of a run: per template its files; a PNG; and what to tell people about them.
+
+    `region_share`: of the scan's voxels, what the localizer left to the segmenter; None where that
+    is no longer known.
+    """
 
     outputs: tuple[Output, ...]
     preview_png: bytes
     warnings: tuple[Notice, ...]
     stage_seconds: dict[str, float]
+    region_share: float | None = None
 
 
 @dataclass
@@ -69,11 +74,12 @@ def contour_series(
     watch = _Stopwatch(progress)
     with watch.stage("read") as done:
         ct = build_volume(series, done)
-    logits = _predict(ct, cascade, watch)
+    region = _localize(ct, cascade, watch)
+    logits = _segment(ct, cascade, region, watch)
     with watch.stage("contour"):
         found = find_anatomy(logits, cascade.structures, ct.grid)
         if found.is_empty:
-            raise NothingFoundError(cascade.name)
+            raise _nothing_found(cascade)
         drafts = [draw_draft(template, found, ct) for template in templates]
     with watch.stage("write"):
         warnings = series.warnings + ct.warnings
@@ -87,7 +93,8 @@ def contour_series(
             release_draft(draft, files, series)
             for draft, files in zip(drafts, written, strict=True)
         ]
-    return Contouring(tuple(outputs), preview, warnings + _tell(drafts), watch.seconds)
+    share = 1.0 if region is None else region.share
+    return Contouring(tuple(outputs), preview, warnings + _tell(drafts), watch.seconds, share)
 
 
 def _origin(cascade: Cascade) -> Origin:
@@ -99,13 +106,23 @@ def _tell(drafts: Sequence[Draft]) -> tuple[Notice, ...]:
     return tuple(dict.fromkeys(notice for draft in drafts for notice in draft.notices))
 
 
-def _predict(ct: CTVolume, cascade: Cascade, watch: _Stopwatch) -> Fields:
-    box = None
-    if cascade.localizer is not None:
-        with watch.stage("localize") as done:
-            box = find_roi(ct, cascade.localizer, done)
-        if box is None:
-            raise NothingFoundError(cascade.name)
+def _localize(ct: CTVolume, cascade: Cascade, watch: _Stopwatch) -> Region | None:
+    """None where the cascade has no localizer: the segmenter sees the whole scan."""
+    if cascade.localizer is None:
+        return None
+    with watch.stage("localize") as done:
+        region = find_region(ct, cascade.localizer, done)
+    if region is None:
+        raise _nothing_found(cascade)
+    return region
+
+
+def _segment(ct: CTVolume, cascade: Cascade, region: Region | None, watch: _Stopwatch) -> Fields:
+    stage, predictor = cascade.segmenter.stage, cascade.segmenter.predictor
+    box, candidates = (None, None) if region is None else (region.box, region.candidates)
     with watch.stage("segment") as done:
-        segmenter = cascade.segmenter
-        return predict_fields(ct, segmenter.stage, segmenter.predictor, box, done)
+        return predict_fields(ct, stage, predictor, box, done, candidates)
+
+
+def _nothing_found(cascade: Cascade) -> NothingFoundError:
+    return NothingFoundError(cascade.name, [one.name for one in cascade.structures])

@@ -8,9 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from contouring.errors import InferenceError
 from contouring.structures import Structure
 
 AIR_HU = -1024
+SpacingMm = tuple[float | None, float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,11 @@ class IntensityRule:
 
     hu_range: tuple[float, float]
     output_range: tuple[float, float] = (-1.0, 1.0)
+
+    def for_scan(self, hu: NDArray[np.number]) -> IntensityRule:
+        """The same for every scan."""
+        del hu
+        return self
 
     def apply(self, hu: NDArray[np.number]) -> NDArray[np.float32]:
         """Network input (float32) of Hounsfield units of any shape and dtype."""
@@ -34,19 +41,76 @@ class IntensityRule:
 
 
 @dataclass(frozen=True)
+class PercentileRule:
+    """Clip a scan at its own percentiles, then take off the mean and divide by the deviation.
+
+    Mean and standard deviation are those of the clipped scan (Lyu et al., section 2.1). All are of
+    the whole scan, never of a window, so that a tissue has one value wherever a window stands.
+    """
+
+    percentiles: tuple[float, float]
+
+    def for_scan(self, hu: NDArray[np.number]) -> IntensityRule:
+        """The linear map that this is for one scan of any shape, in whole Hounsfield units.
+
+        Raises `InferenceError` for a scan that is the same all over.
+        """
+        lowest, counts = _histogram(hu)
+        levels = lowest + np.arange(len(counts), dtype=np.float64)
+        low, high = (_percentile(levels, counts, percent) for percent in self.percentiles)
+        if low == high:
+            raise InferenceError(
+                f"From the {self.percentiles[0]:g}th to the {self.percentiles[1]:g}th percentile "
+                f"the scan is {low:g} HU throughout: too little of the patient is in it."
+            )
+        clipped = np.clip(levels, low, high)
+        mean = np.average(clipped, weights=counts)
+        deviation = np.sqrt(np.average((clipped - mean) ** 2, weights=counts))
+        return IntensityRule(
+            (low, high), (float((low - mean) / deviation), float((high - mean) / deviation))
+        )
+
+
+def _histogram(hu: NDArray[np.number]) -> tuple[int, NDArray[np.int64]]:
+    """The lowest value, and how often it and each of the following whole numbers occur.
+
+    Slice by slice: a sorted or a wider copy of a large scan would take more memory than the scan.
+    """
+    lowest, highest = round(float(hu.min())), round(float(hu.max()))
+    counts = np.zeros(highest - lowest + 1, np.int64)
+    for plane in hu:
+        whole = plane if plane.dtype.kind == "i" else np.rint(plane)
+        above = whole.astype(np.int64).ravel() - lowest
+        counts += np.bincount(above, minlength=len(counts))
+    return lowest, counts
+
+
+def _percentile(levels: NDArray[np.float64], counts: NDArray[np.int64], percent: float) -> float:
+    """As `numpy.percentile` has it, interpolated between the values next to the rank."""
+    reached = np.cumsum(counts)
+    rank = percent / 100 * (reached[-1] - 1)
+    below, above = (
+        levels[np.searchsorted(reached, whole, side="right")]
+        for whole in (np.floor(rank), np.ceil(rank))
+    )
+    return float(below + (rank - np.floor(rank)) * (above - below))
+
+
+@dataclass(frozen=True)
 class Stage:
     """One network's view of a CT.
 
-    Exactly one of `spacing_zyx_mm` and `shape_zyx` is set, or neither for the CT's own grid.
-    `window_zyx`: voxels the network sees at once; `overlap`: fraction of a window shared with the
-    next one; `multiple_of`: what each window side must be divisible by.
+    Exactly one of `spacing_zyx_mm` and `shape_zyx` is set, or neither for the CT's own grid; an
+    axis whose spacing is None keeps the CT's own positions. `window_zyx`: voxels the network sees
+    at once, one slice for a network of two dimensions; `overlap`: fraction of a window shared with
+    the next one; `multiple_of`: what each window side but one of 1 must be divisible by.
     """
 
-    intensity: IntensityRule
+    intensity: IntensityRule | PercentileRule
     window_zyx: tuple[int, int, int]
     overlap: float
     multiple_of: int
-    spacing_zyx_mm: tuple[float, float, float] | None = None
+    spacing_zyx_mm: SpacingMm | None = None
     shape_zyx: tuple[int, int, int] | None = None
 
     @property
@@ -60,8 +124,8 @@ class Stage:
         return f"{sampling}, windows {_times(self.window_zyx)}, overlap {self.overlap:g}"
 
 
-def _times(sides: tuple[float, float, float]) -> str:
-    return "x".join(f"{side:g}" for side in sides)
+def _times(sides: SpacingMm) -> str:
+    return "x".join("native" if side is None else f"{side:g}" for side in sides)
 
 
 @dataclass(frozen=True)
@@ -72,19 +136,30 @@ class RoiRule:
     minimum_component_cm3: float
 
 
+@dataclass(frozen=True)
+class MaskRule:
+    """How it becomes a mask: drop small components, then take all within `dilation_mm` of them.
+
+    The segmenter classifies only these voxels (Roth et al., arXiv 1704.06382, section 2.1).
+    """
+
+    dilation_mm: float
+    minimum_component_cm3: float
+
+
 class Predictor(Protocol):
     """A network, ready to run; implementations live in `models.runtimes`."""
 
-    def predict(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (channels, z, y, x) of one window (z, y, x), both float32."""
+    def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (N, channels, z, y, x) of windows (N, z, y, x), both float32."""
 
 
 @dataclass(frozen=True)
 class Localizer:
-    """The coarse network: channel 1 against channel 0 over the whole scan."""
+    """The coarse network, over the whole scan: whatever is not background marks the region."""
 
     stage: Stage
-    rule: RoiRule
+    rule: RoiRule | MaskRule
     predictor: Predictor
 
 

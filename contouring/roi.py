@@ -1,30 +1,68 @@
-"""The region of interest: where the localizer saw structures, as a box in millimetres."""
+"""The region of interest: where the localizer saw structures, as a box in mm or as a mask."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from contouring.candidate_region import CandidateRegion, dilate
 from contouring.fields import Fields, FractionDone, predict_fields
+from contouring.grid import Grid
 from contouring.lattice import BoxMm, Lattice
-from contouring.recipe import Localizer, RoiRule
+from contouring.recipe import Localizer, MaskRule, RoiRule
 from contouring.volume import CTVolume
 
 
-def find_roi(ct: CTVolume, localizer: Localizer, done: FractionDone) -> BoxMm | None:
-    """The box around what the localizer found, with its margin; None if it found nothing."""
+@dataclass(frozen=True, eq=False)
+class Region:
+    """What the segmenter is shown: a box, and of it only the candidates where a mask says so.
+
+    `share`: of the scan's voxels.
+    """
+
+    box: BoxMm
+    share: float
+    candidates: CandidateRegion | None = None
+
+    def on(self, lattice: Lattice) -> NDArray[np.bool_]:
+        """(z, y, x) bool: the samples of a lattice of the same scan that lie in the region."""
+        if self.candidates is not None:
+            return self.candidates.on(lattice)
+        slices, rows, columns = _inside(self.box, lattice.axes_mm)
+        return lattice.to_canonical(slices[:, None, None] & rows[:, None] & columns)
+
+
+def find_region(ct: CTVolume, localizer: Localizer, done: FractionDone) -> Region | None:
+    """Around what the localizer found, as its rule has it; None if it found nothing."""
     fields = predict_fields(ct, localizer.stage, localizer.predictor, None, done)
-    return _box(_foreground(fields, localizer.rule), fields.lattice, ct, localizer.rule)
+    rule = localizer.rule
+    mask = _foreground(fields, rule.minimum_component_cm3)
+    if not mask.any():
+        return None
+    if isinstance(rule, MaskRule):
+        candidates = CandidateRegion(dilate(mask, fields.lattice, rule.dilation_mm), fields.lattice)
+        return Region(candidates.box(ct.grid), candidates.share, candidates)
+    box = _box(mask, fields.lattice, ct, rule)
+    return Region(box, _share(box, ct.grid))
 
 
-def _foreground(fields: Fields, rule: RoiRule) -> NDArray[np.bool_]:
+def find_roi(ct: CTVolume, localizer: Localizer, done: FractionDone) -> BoxMm | None:
+    """The box alone: around the mask, where the rule wants one."""
+    region = find_region(ct, localizer, done)
+    return None if region is None else region.box
+
+
+def _foreground(fields: Fields, minimum_cm3: float) -> NDArray[np.bool_]:
     """Components of at least the rule's volume (Lyu et al., section 2.3)."""
-    mask = fields.logits[1] > fields.logits[0]
+    mask = fields.logits[1:].max(axis=0) > fields.logits[0]
     labels, count = ndimage.label(mask)
     voxel_cm3 = _voxel_cm3(fields.lattice)
     sizes_cm3 = np.bincount(labels.ravel(), minlength=count + 1) * voxel_cm3
-    kept = sizes_cm3 >= rule.minimum_component_cm3
+    kept = sizes_cm3 >= minimum_cm3
     kept[0] = False
     return np.asarray(kept[labels])
 
@@ -34,9 +72,7 @@ def _voxel_cm3(lattice: Lattice) -> float:
     return float(np.prod(list(steps))) / 1000.0
 
 
-def _box(mask: NDArray[np.bool_], lattice: Lattice, ct: CTVolume, rule: RoiRule) -> BoxMm | None:
-    if not mask.any():
-        return None
+def _box(mask: NDArray[np.bool_], lattice: Lattice, ct: CTVolume, rule: RoiRule) -> BoxMm:
     along_ct = lattice.to_ct_axes(mask)
     margins_mm = np.empty(3)
     margins_mm[list(lattice.order)] = rule.margin_zyx_mm
@@ -48,3 +84,13 @@ def _box(mask: NDArray[np.bool_], lattice: Lattice, ct: CTVolume, rule: RoiRule)
         low.append(max(float(found[0] - margin), float(scan[0])))
         high.append(min(float(found[-1] + margin), float(scan[-1])))
     return BoxMm((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+
+def _share(box: BoxMm, grid: Grid) -> float:
+    """Of the scan's voxels, by their centres."""
+    return float(np.prod([inside.mean() for inside in _inside(box, grid.axes_mm)]))
+
+
+def _inside(box: BoxMm, axes_mm: Sequence[NDArray[np.float64]]) -> list[NDArray[np.bool_]]:
+    sides = zip(box.low, box.high, axes_mm, strict=True)
+    return [(low <= axis) & (axis <= high) for low, high, axis in sides]

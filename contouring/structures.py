@@ -24,16 +24,26 @@ class Structure:
     """One organ of a model.
 
     `label`: the network's output channel, from 1; `components`: how many separate parts are kept,
-    largest first; `interpreted_type`: RT ROI Interpreted Type (300A,00A4), ORGAN or empty;
+    largest first, None for all; of those only that have `minimum_cm3` and touch one of `touches`,
+    if any are named; `interpreted_type`: RT ROI Interpreted Type (300A,00A4), ORGAN or empty;
     `volume_range_cm3`: smallest and largest known from training; 0 as `label`: a derived structure.
     """
 
     label: int
     name: str
     colour_rgb: tuple[int, int, int]
-    components: int = 1
+    components: int | None = 1
     description: str = ""
     interpreted_type: str = "ORGAN"
     code: CodedConcept | None = None
     laterality: CodedConcept | None = None
     volume_range_cm3: tuple[float, float] | None = None
+    minimum_cm3: float = 0.0
+    touches: tuple[str, ...] = ()
+
+    @property
+    def condition(self) -> str:
+        """What its parts must fulfil, in words that follow "those"; empty if nothing."""
+        size = f" of at least {self.minimum_cm3:g} cm3" if self.minimum_cm3 else ""
+        touch = f" that touch {' or '.join(self.touches)}" if self.touches else ""
+        return size + touch

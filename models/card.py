@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from contouring.recipe import IntensityRule, PercentileRule
 from contouring.structures import NAME_PATTERN
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
@@ -17,6 +18,9 @@ Volume = Annotated[float, Field(gt=0)]  # cm3
 Voxels = Annotated[int, Field(ge=1, le=1024)]
 ONE_LINE = r"^[^\\\x00-\x1f]+$"
 ColourPart = Annotated[int, Field(ge=0, le=255)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+NotNegative = Annotated[float, Field(ge=0)]
+Spacing = Millimetres | Literal["native"]  # along one axis
 
 
 class _Strict(BaseModel):
@@ -29,56 +33,133 @@ class IntensityCard(_Strict):
     hu_range: tuple[float, float]
     output_range: tuple[float, float] = (-1.0, 1.0)
 
+    @property
+    def rule(self) -> IntensityRule:
+        """The same for `contouring`."""
+        return IntensityRule(self.hu_range, self.output_range)
+
     @model_validator(mode="after")
     def _ascend(self) -> Self:
-        for low, high in (self.hu_range, self.output_range):
-            if low >= high:
-                raise ValueError(f"a range must ascend, not {low} to {high}")
+        _check_ascent(self.hu_range)
+        _check_ascent(self.output_range)
         return self
 
 
+class PercentileCard(_Strict):
+    """Clipped at the scan's own percentiles, then less the mean and by the standard deviation."""
+
+    percentiles: tuple[Percent, Percent]
+
+    @property
+    def rule(self) -> PercentileRule:
+        """The same for `contouring`."""
+        return PercentileRule(self.percentiles)
+
+    @model_validator(mode="after")
+    def _ascend(self) -> Self:
+        _check_ascent(self.percentiles)
+        return self
+
+
+def _check_ascent(limits: tuple[float, float]) -> None:
+    low, high = limits
+    if low >= high:
+        raise ValueError(f"a range must ascend, not {low} to {high}")
+
+
+def _kind_of_intensity(given: Any) -> str:
+    by_percentile = isinstance(given, PercentileCard) or (
+        isinstance(given, dict) and "percentiles" in given
+    )
+    return "percentiles" if by_percentile else "range"
+
+
+# Told apart by a field, so that a fault is told of the kind that was meant and of no other.
+Intensity = Annotated[
+    Annotated[IntensityCard, Tag("range")] | Annotated[PercentileCard, Tag("percentiles")],
+    Discriminator(_kind_of_intensity),
+]
+
+
 class InputCard(_Strict):
-    """The graph's input: float32 (1, 1, z, y, x), towards the patient's head, back and left."""
+    """The graph's input: float32 (N, 1, z, y, x), towards the patient's head, back and left."""
 
     name: str = "image"
     axes: Literal["zyx"] = "zyx"
 
 
 class OutputCard(_Strict):
-    """The graph's output: float32 logits (1, channels, z, y, x), background first."""
+    """The graph's output: float32 logits (N, channels, z, y, x), background first."""
 
     name: str = "logits"
 
 
+class ExportCard(_Strict):
+    """How a graph was made, and how well it agrees with the network that was trained.
+
+    `tolerance`: the largest difference of a logit that was allowed, `largest_difference` the one
+    that was seen; `argmax_mismatch`: share of voxels where another channel won.
+    """
+
+    exporter: Annotated[str, Field(min_length=1, max_length=64, pattern=ONE_LINE)]
+    operator_set: Annotated[int, Field(ge=1)]
+    precision: Name
+    tolerance: NotNegative
+    largest_difference: NotNegative
+    argmax_mismatch: Annotated[float, Field(ge=0, le=1)]
+
+
 class StageCard(_Strict):
-    """One network of the cascade."""
+    """One network of the cascade; a side of 1 in `window` makes it two-dimensional."""
 
     artifact: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.onnx$")]
     sha256: Sha256
     input: InputCard = InputCard()
     output: OutputCard = OutputCard()
-    spacing_mm: Literal["native"] | tuple[Millimetres, Millimetres, Millimetres] | None = None
+    spacing_mm: Literal["native"] | tuple[Spacing, Spacing, Spacing] | None = None
     shape: tuple[Voxels, Voxels, Voxels] | None = None
     window: tuple[Voxels, Voxels, Voxels]
     multiple_of: Annotated[int, Field(ge=1, le=256)] = 1
     overlap: Annotated[float, Field(ge=0, lt=0.9)] = 0.0
-    intensity: IntensityCard
+    intensity: Intensity
     export_tolerance: float | None = None
+    export: ExportCard | None = None
 
     @model_validator(mode="after")
     def _one_sampling(self) -> Self:
         if (self.spacing_mm is None) == (self.shape is None):
             raise ValueError("give either spacing_mm (z, y, x; or native) or shape (z, y, x)")
-        if any(side % self.multiple_of for side in self.window):
+        if any(side % self.multiple_of for side in self.window if side > 1):
             raise ValueError(f"window {self.window} is not a multiple of {self.multiple_of}")
         return self
 
 
 class LocalizerCard(StageCard):
-    """The coarse network: two channels; channel 1 against channel 0 marks the region."""
+    """The coarse network: whatever is not background marks the region.
 
-    margin_mm: tuple[Margin, Margin, Margin]
-    minimum_component_cm3: Annotated[float, Field(ge=0)] = 0.0
+    `narrowing`: the segmenter sees a `box` around it, `margin_mm` larger on each side, or only the
+    voxels within `dilation_mm` of it: a `mask`.
+    """
+
+    channels: Annotated[int, Field(ge=2, le=255)] = 2
+    narrowing: Literal["box", "mask"] = "box"
+    margin_mm: tuple[Margin, Margin, Margin] | None = None
+    dilation_mm: Margin | None = None
+    minimum_component_cm3: NotNegative = 0.0
+
+    @model_validator(mode="after")
+    def _one_narrowing(self) -> Self:
+        given = {"margin_mm": self.margin_mm, "dilation_mm": self.dilation_mm}
+        wanted, other = (
+            ("margin_mm", "dilation_mm")
+            if self.narrowing == "box"
+            else ("dilation_mm", "margin_mm")
+        )
+        if given[wanted] is None:
+            raise ValueError(f"narrowing by {self.narrowing} needs {wanted}")
+        if given[other] is not None:
+            raise ValueError(f"narrowing by {self.narrowing} takes {wanted}, not {other}")
+        return self
 
 
 class CodeCard(_Strict):
@@ -90,12 +171,18 @@ class CodeCard(_Strict):
 
 
 class StructureCard(_Strict):
-    """One structure: `label` is the segmenter's channel; `components`, how many parts are kept."""
+    """One structure: `label` is the segmenter's channel; `components`, how many parts are kept.
+
+    Smaller parts than `minimum_cm3` are dropped before, and so are those that touch none of the
+    structures named in `touches`, if any are.
+    """
 
     label: Annotated[int, Field(ge=1, le=254)]
     name: RoiName
     colour: tuple[ColourPart, ColourPart, ColourPart]
-    components: Annotated[int, Field(ge=1, le=16)] = 1
+    components: Annotated[int, Field(ge=1, le=16)] | Literal["all"] = 1
+    minimum_cm3: NotNegative = 0.0
+    touches: tuple[RoiName, ...] = ()
     description: str = ""
     interpreted_type: Literal["ORGAN", "EXTERNAL", "CONTROL", ""] = "ORGAN"
     code: CodeCard | None = None
@@ -126,3 +213,19 @@ class ModelCard(_Strict):
         if len(set(names)) < len(names):
             raise ValueError("structure names must differ by more than case")
         return self
+
+    @model_validator(mode="after")
+    def _touching_known(self) -> Self:
+        check_touching(self.structures)
+        return self
+
+
+def check_touching(structures: tuple[StructureCard, ...]) -> None:
+    """What `touches` names must be settled by itself: another structure without `touches`."""
+    settled = {structure.name for structure in structures if not structure.touches}
+    for structure in structures:
+        if unsettled := set(structure.touches) - settled:
+            raise ValueError(
+                f"{structure.name} touches {', '.join(sorted(unsettled))}: "
+                "name structures of this card that have no touches of their own"
+            )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contouring.recipe import Cascade, IntensityRule, Localizer, RoiRule, Segmenter, Stage
+from contouring.recipe import Cascade, Localizer, MaskRule, RoiRule, Segmenter, SpacingMm, Stage
 from contouring.structures import CodedConcept, Structure
 from models.bundles import Bundle
-from models.card import CodeCard, IntensityCard, StageCard, StructureCard
+from models.card import CodeCard, LocalizerCard, StageCard, StructureCard
 from models.runtimes.onnx_runtime import OnnxPredictor
-
-LOCALIZER_CHANNELS = 2
 
 
 def open_cascade(bundle: Bundle, threads: int | None = None) -> Cascade:
@@ -32,24 +30,34 @@ def _localizer(bundle: Bundle, threads: int | None) -> Localizer | None:
         return None
     return Localizer(
         _stage(card),
-        RoiRule(card.margin_mm, card.minimum_component_cm3),
-        OnnxPredictor(bundle.folder, card, LOCALIZER_CHANNELS, threads),
+        _narrowing(card),
+        OnnxPredictor(bundle.folder, card, card.channels, threads),
     )
+
+
+def _narrowing(card: LocalizerCard) -> RoiRule | MaskRule:
+    if card.dilation_mm is not None:
+        return MaskRule(card.dilation_mm, card.minimum_component_cm3)
+    assert card.margin_mm is not None  # as the card was validated
+    return RoiRule(card.margin_mm, card.minimum_component_cm3)
 
 
 def _stage(card: StageCard) -> Stage:
     return Stage(
-        intensity=_intensity(card.intensity),
+        intensity=card.intensity.rule,
         window_zyx=card.window,
         overlap=card.overlap,
         multiple_of=card.multiple_of,
-        spacing_zyx_mm=None if card.spacing_mm == "native" else card.spacing_mm,
+        spacing_zyx_mm=_spacing(card),
         shape_zyx=card.shape,
     )
 
 
-def _intensity(card: IntensityCard) -> IntensityRule:
-    return IntensityRule(card.hu_range, card.output_range)
+def _spacing(card: StageCard) -> SpacingMm | None:
+    if card.spacing_mm is None or card.spacing_mm == "native":
+        return None
+    z, y, x = (None if side == "native" else side for side in card.spacing_mm)
+    return None if z is y is x is None else (z, y, x)
 
 
 def _structure(card: StructureCard) -> Structure:
@@ -57,12 +65,14 @@ def _structure(card: StructureCard) -> Structure:
         label=card.label,
         name=card.name,
         colour_rgb=card.colour,
-        components=card.components,
+        components=None if card.components == "all" else card.components,
         description=card.description,
         interpreted_type=card.interpreted_type,
         code=_code(card.code),
         laterality=_code(card.laterality),
         volume_range_cm3=card.volume_range_cm3,
+        minimum_cm3=card.minimum_cm3,
+        touches=card.touches,
     )
 
 

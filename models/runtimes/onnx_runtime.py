@@ -47,26 +47,36 @@ class OnnxPredictor:
         self._input, self._output = stage.input.name, stage.output.name
         self._channels = channels
         self._check(folder, stage, channels)
+        self._takes_many = not isinstance(self._session.get_inputs()[0].shape[0], int)
 
     @property
     def name(self) -> str:
         """The runtime that really runs: one that cannot find its GPU falls back to the CPU."""
         return f"ONNX Runtime {onnxruntime.__version__} ({self._session.get_providers()[0]})"
 
-    def predict(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (channels, z, y, x) of one window (z, y, x), both float32."""
+    def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (N, channels, z, y, x) of windows (N, z, y, x), both float32.
+
+        One after the other where the graph takes but one at a time.
+        """
+        if self._takes_many or len(windows) == 1:
+            return self._run(windows)
+        return np.concatenate([self._run(window[None]) for window in windows])
+
+    def _run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            (logits,) = self._session.run([self._output], {self._input: window[None, None]})
+            (logits,) = self._session.run([self._output], {self._input: windows[:, None]})
         except FAILURES as error:
             raise InferenceError(
-                f"ONNX Runtime failed on a window of {window.shape}: {error}"
+                f"ONNX Runtime failed on a window of {windows.shape[1:]}: {error}"
             ) from error
-        if logits.shape[:2] != (1, self._channels):  # a graph need not state its channels
+        wanted = (len(windows), self._channels)
+        if logits.shape[:2] != wanted:  # a graph need not state its channels
             raise InferenceError(
-                f"The network answered with {logits.shape[:2]} batches and channels, not "
-                f"(1, {self._channels}): its bundle's card and artifact do not belong together."
+                f"The network answered with {logits.shape[:2]} windows and channels, not "
+                f"{wanted}: its bundle's card and artifact do not belong together."
             )
-        return np.asarray(logits[0], np.float32)
+        return np.asarray(logits, np.float32)
 
     def _check(self, folder: Path, stage: StageCard, channels: int) -> None:
         """Names, types and shapes of the graph, as far as it states them."""

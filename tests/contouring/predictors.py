@@ -22,17 +22,22 @@ NATIVE = Stage(PLAIN_HU, (64, 64, 64), overlap=0.5, multiple_of=1)
 
 @dataclass
 class FunctionPredictor:
-    """Answers every window with `logits_of` it, and remembers what it was shown."""
+    """Answers every window with `logits_of` it, and remembers what it was shown.
+
+    `batches`: how many windows came at a time.
+    """
 
     logits_of: Callable[[FloatArray], FloatArray]
     windows: list[FloatArray] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
 
-    def predict(self, window: FloatArray) -> FloatArray:
-        """Logits (channels, z, y, x) of a window (z, y, x)."""
-        assert window.dtype == np.float32
-        assert window.flags.c_contiguous
-        self.windows.append(window.copy())
-        return self.logits_of(window)
+    def predict(self, windows: FloatArray) -> FloatArray:
+        """Logits (N, channels, z, y, x) of windows (N, z, y, x)."""
+        assert windows.dtype == np.float32
+        assert windows.flags.c_contiguous
+        self.batches.append(len(windows))
+        self.windows.extend(windows.copy())
+        return np.stack([self.logits_of(window) for window in windows])
 
 
 def thresholds(*hu: float) -> FunctionPredictor:

@@ -153,6 +153,17 @@ def test_what_is_not_in_the_scan_is_accounted_for_and_left_out() -> None:
     ]
 
 
+def test_what_the_model_keeps_only_on_conditions_is_accounted_for_with_them() -> None:
+    """It may have seen a lesion that touches no organ."""
+    tumour = Structure(1, "Tumour", (255, 0, 0), None, minimum_cm3=0.2, touches=("Liver",))
+
+    composition = compose(Template("all"), (tumour, *MODEL[1:]), ALL, {}, GRID)
+
+    assert composition.accounts[0].reason == (
+        "The model found no parts of it of at least 0.2 cm3 that touch Liver in this scan."
+    )
+
+
 def test_what_is_not_in_the_scan_is_kept_empty_where_the_template_asks_for_it() -> None:
     """Some sites want every name there, to draw what is missing."""
     template = Template("keeps", keeps_empty=True)

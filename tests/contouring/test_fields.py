@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from contouring.candidate_region import CandidateRegion
 from contouring.errors import InferenceError
-from contouring.fields import Fields, margin, predict_fields, rank_channels
+from contouring.fields import SLICES_AT_ONCE, Fields, margin, predict_fields, rank_channels
 from contouring.lattice import BoxMm, build_lattice
 from contouring.phantom_scan import Scan, even_offsets
-from contouring.recipe import AIR_HU
+from contouring.recipe import AIR_HU, PercentileRule
 from contouring.volume import CTVolume
+from contouring.windows import blending_weights, plan_windows
 from tests.contouring.grids import SCANS, UNEVEN_SCAN, grid_of, name_of, volume_of
 from tests.contouring.predictors import FunctionPredictor, native, thresholds
 
@@ -219,3 +221,127 @@ def test_an_answer_that_is_no_field_fails_the_run(
 
     with pytest.raises(InferenceError, match=reason):
         predict_fields(random_ct(), native(window), broken, None, lambda _: None)
+
+
+def test_windows_are_summed_in_their_order_to_the_last_bit() -> None:
+    """Contours of a released model must not move when the code around its network changes."""
+    ct = random_ct()
+    network = thresholds(100.0, 250.0)
+    window = (6, 12, 10)
+
+    fields = predict_fields(ct, native(window, 0.5), network, None, lambda _: None)
+
+    image = np.ascontiguousarray(fields.lattice.to_canonical(ct.hu).astype(np.float32))
+    weights = blending_weights(window)
+    total = np.zeros(image.shape, np.float32)
+    logits = np.zeros((3, *image.shape), np.float32)
+    for place in plan_windows(image.shape, window, 0.5):
+        logits[(slice(None), *place)] += thresholds(100.0, 250.0).logits_of(image[place]) * weights
+        total[place] += weights
+    assert np.array_equal(fields.logits, logits / total)
+    assert set(network.batches) == {1}
+
+
+def test_slices_are_shown_several_at_a_time_each_by_itself() -> None:
+    """A network of two dimensions runs in the same line, on batches."""
+    ct = random_ct()
+    network = FunctionPredictor(
+        lambda seen: np.stack([np.zeros_like(seen), seen - np.median(seen)])  # of its slice alone
+    )
+    stage = replace(native((1, 64, 64), multiple_of=32), spacing_zyx_mm=(None, 1.7, 1.2))
+
+    fields = predict_fields(ct, stage, network, None, lambda _: None)
+
+    assert network.batches == [SLICES_AT_ONCE, 10 - SLICES_AT_ONCE]
+    assert {seen.shape for seen in network.windows} == {(1, 32, 32)}
+    canonical = fields.lattice.to_canonical(ct.hu).astype(np.float32)
+    for plane, seen, own in zip(fields.logits[1], network.windows, canonical, strict=True):
+        assert np.array_equal(seen[0, :20, :26], own)
+        assert plane == pytest.approx(own - np.median(seen), abs=1e-2)
+
+
+def test_windows_within_a_slice_are_blended_and_leave_other_slices_alone() -> None:
+    """Between slices a window of one has nothing to share."""
+    ct = random_ct()
+    whole = thresholds(100.0)
+    parts = thresholds(100.0)
+
+    at_once = predict_fields(ct, native((1, 20, 26)), whole, None, lambda _: None)
+    in_parts = predict_fields(ct, native((1, 8, 10)), parts, None, lambda _: None)
+
+    assert len(parts.windows) > len(whole.windows) == 10
+    assert max(parts.batches) == SLICES_AT_ONCE
+    assert in_parts.logits == pytest.approx(at_once.logits, abs=1e-2)
+
+
+def region_of(ct: CTVolume, sides: tuple[slice, slice, slice]) -> CandidateRegion:
+    """Candidates on the CT's own voxels, (z, y, x)."""
+    lattice = build_lattice(ct.grid)
+    mask = np.zeros(lattice.shape_zyx, bool)
+    mask[sides] = True
+    return CandidateRegion(mask, lattice)
+
+
+@pytest.mark.parametrize("position", ["HFS", "FFP"])
+def test_only_windows_that_hold_candidates_are_shown(position: str) -> None:
+    """Roth's second network is spared nine tenths of the voxels."""
+    ct = random_ct(replace(UNEVEN_SCAN, position=position))
+    network = thresholds(100.0)
+    sides = (slice(1, 4), slice(3, 7), slice(12, 15))
+    region = region_of(ct, sides)
+
+    fields = predict_fields(
+        ct, native((5, 10, 13), 0.0), network, None, lambda _: None, candidates=region
+    )
+
+    canonical = fields.lattice.to_canonical(ct.hu).astype(np.float32)
+    assert len(network.windows) == 2  # of eight: x 12 lies in one, 13 and 14 in the next
+    assert fields.logits[1][sides] == pytest.approx(canonical[sides] - 100.0, abs=1e-2)
+    assert np.array_equal(rank_channels(fields).winner[sides], canonical[sides] > 100.0)
+
+
+def test_beyond_the_candidates_all_is_background() -> None:
+    """Whether a window was shown to the network there or not."""
+    ct = random_ct()
+    region = region_of(ct, (slice(1, 4), slice(3, 7), slice(12, 15)))
+
+    fields = predict_fields(
+        ct, native((5, 10, 13), 0.5), thresholds(-2000.0), None, lambda _: None, candidates=region
+    )
+
+    assert np.array_equal(rank_channels(fields).winner == 1, region.mask)
+    assert np.isfinite(fields.logits).all()
+
+
+def test_candidates_between_the_samples_of_a_coarser_lattice_are_none() -> None:
+    """A region too small for the segmenter to see holds no organ, and stops nothing."""
+    ct = random_ct()
+    network = thresholds(-2000.0)
+    stage = replace(native((2, 2, 2), 0.0), spacing_zyx_mm=(13.0, 15.0, 14.0))
+    region = region_of(ct, (slice(3, 4), slice(5, 6), slice(6, 7)))
+
+    fields = predict_fields(ct, stage, network, None, lambda _: None, candidates=region)
+
+    assert not region.on(fields.lattice).any()
+    assert (rank_channels(fields).winner == 0).all()
+
+
+def test_percentiles_are_the_whole_scan_s_wherever_the_box_stands() -> None:
+    """A tissue looks the same to the network in every window."""
+    ct = random_ct()
+    stage = replace(native((6, 8, 8)), intensity=PercentileRule((5.0, 95.0)))
+    box = BoxMm((8.0, 0.0, 10.0), (12.0, 3.0, 14.0))
+    network = thresholds(0.0)
+
+    fields = predict_fields(ct, stage, network, box, lambda _: None)
+
+    low, high = np.percentile(ct.hu, [5, 95])
+    clipped = np.clip(ct.hu.astype(np.float64), low, high)
+    whole = build_lattice(ct.grid).to_canonical((clipped - clipped.mean()) / clipped.std())
+    (seen,) = network.windows
+    first = [
+        int(np.abs(own - samples[0]).argmin())
+        for own, samples in zip(ct.grid.axes_mm, fields.lattice.axes_mm, strict=True)
+    ]  # head first supine: the CT's own axes
+    there = tuple(slice(f, f + n) for f, n in zip(first, seen.shape, strict=True))
+    assert seen == pytest.approx(whole[there], abs=1e-3)

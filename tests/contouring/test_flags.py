@@ -204,9 +204,21 @@ def test_parts_that_were_left_out_are_flagged_if_they_are_large(
 def test_two_parts_of_two_are_no_news() -> None:
     """Both are kept."""
     pair = organ(components=2)
-    parts = replace(field(pair, 3.0), islands=2, dropped_cm3=0.0)
+    parts = replace(field(pair, 3.0), islands=2, kept=2, dropped_cm3=0.0)
 
     assert find_flags([traced(pair, [3, 4])], {"Organ": parts}, empty_ct(SCAN))["Organ"] == ()
+
+
+def test_lesions_may_lie_anywhere_but_those_left_out_are_told_of_with_the_rule() -> None:
+    """Any number of parts, with any gaps; one that touches no organ may be one all the same."""
+    tumour = organ(components=None, touches=("Liver",))
+    parts = replace(field(tumour, 3.0), islands=5, kept=3, dropped_cm3=0.8)
+
+    (notices,) = find_flags([traced(tumour, [2, 3, 6])], {"Organ": parts}, empty_ct(SCAN)).values()
+
+    assert [notice.name for notice in notices] == ["several-parts"]
+    assert "seen in 5 separate parts, of which 3 (" in notices[0].text
+    assert notices[0].text.endswith("The model keeps no part of Organ but those that touch Liver.")
 
 
 @pytest.mark.parametrize(("margin", "is_flagged"), [(0.2, True), (1.0, True), (1.2, False)])

@@ -14,6 +14,7 @@ from contouring.lattice import (
     Lattice,
     averaging_matrix,
     build_lattice,
+    canonical_order,
     cubic_matrix,
     interpolation_matrix,
     resample,
@@ -151,6 +152,22 @@ def test_a_lattice_that_just_fits_the_scan_is_not_pushed_out_of_it_by_rounding(l
 
     assert lattice.axes_mm[0][0] == pytest.approx(0.0, abs=1e-6)
     assert lattice.axes_mm[0][-1] == pytest.approx(247.5, abs=1e-6)
+
+
+def test_an_axis_without_a_spacing_keeps_the_scan_s_own_positions() -> None:
+    """A network of two dimensions sees the slices as they lie, uneven or not."""
+    scan = replace(UNEVEN_SCAN, position="FFDR")
+    grid = grid_of(scan)
+    (own, rows, columns), (first, second, third) = grid.axes_mm, canonical_order(grid)[0]
+
+    lattice = build_lattice(grid, (None, 2.0, 3.0))
+
+    assert (first, second, third) == (0, 2, 1)  # on the side: columns run backwards
+    assert np.array_equal(lattice.axes_mm[0], own)
+    assert np.diff(lattice.axes_mm[2]) == pytest.approx(2.0)
+    assert np.diff(lattice.axes_mm[1]) == pytest.approx(3.0)
+    assert np.ptp(lattice.axes_mm[2]) <= np.ptp(columns) + 2.0
+    assert np.ptp(lattice.axes_mm[1]) <= np.ptp(rows) + 3.0
 
 
 @pytest.mark.parametrize("scan", SCANS, ids=name_of)

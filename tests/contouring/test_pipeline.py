@@ -22,14 +22,14 @@ from contouring.phantom_scan import Scan
 from contouring.phantom_series import SeriesHeader, write_phantom
 from contouring.phantom_shapes import FloatArray, rotation
 from contouring.pipeline import STAGES, Contouring, contour_series
-from contouring.recipe import Cascade, Localizer, RoiRule, Segmenter
+from contouring.recipe import Cascade, Localizer, MaskRule, RoiRule, Segmenter
 from contouring.rtstruct import Stamp
 from contouring.structures import Structure
 from models.bundles import RELEASED, read_bundle
 from models.cascades import open_cascade
 from tests.contouring.ct_files import edit, write_tiny_series
 from tests.contouring.predictors import native, thresholds
-from tests.phantoms import write_small_series
+from tests.phantoms import SMALL_SCAN, write_small_series
 
 STAMP = Stamp(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC), "0.1.0")
 # Just around all structures; slices 2, 2.5 and 3.5 mm apart in turn.
@@ -198,8 +198,55 @@ def test_a_scan_that_shows_none_of_the_structures_fails_with_advice(
     """The head model on an abdomen: no structure set at all is better than an empty one."""
     write_tiny_series(tmp_path)
 
-    with pytest.raises(NothingFoundError, match="found none of its structures"):
+    with pytest.raises(NothingFoundError, match="found none of its structures") as stopped:
         contour_series(read_series(tmp_path), cascade, STAMP)
+
+    assert "Not in this scan: " + cascade.structures[0].name in str(stopped.value)
+
+
+@pytest.mark.parametrize("position", ["HFS", "FFDR"])
+def test_both_ways_of_narrowing_and_none_give_the_same_contours(
+    tmp_path: Path, position: str
+) -> None:
+    """Where the region holds the organ, it must not show in the lines how it was found."""
+    write_small_series(tmp_path, scan=replace(SMALL_SCAN, position=position))
+    stage = replace(native((24, 32, 32)), spacing_zyx_mm=(3.0, 3.0, 3.0))
+    whole = bone(None, 300.0)
+    rules = (RoiRule((9.0, 9.0, 9.0), 0.0), MaskRule(9.0, 0.0))
+    series = read_series(tmp_path)
+
+    plain = contour_series(series, whole, STAMP)
+    narrowed = [
+        contour_series(
+            series, replace(whole, localizer=Localizer(stage, rule, thresholds(250.0))), STAMP
+        )
+        for rule in rules
+    ]
+
+    (account,) = plain.outputs[0].accounts
+    assert plain.region_share == 1.0
+    for result in narrowed:
+        (found,) = result.outputs[0].accounts
+        assert found.volume_cm3 == pytest.approx(account.volume_cm3, rel=1e-4)
+        assert (found.slices, found.contours) == (account.slices, account.contours)
+    by_box, by_mask = (result.region_share for result in narrowed)
+    assert by_box is not None
+    assert by_mask is not None
+    assert 0 < by_mask < by_box < 1
+
+
+def test_a_network_of_two_dimensions_draws_what_one_of_three_does(tmp_path: Path) -> None:
+    """Of a voxel's own value, which needs no neighbours; slices go through the same line."""
+    write_small_series(tmp_path)
+    volume = bone(None, 300.0)
+    slices = replace(volume, segmenter=Segmenter(native((1, 16, 16)), thresholds(300.0)))
+    series = read_series(tmp_path)
+
+    three, two = (contour_series(series, cascade, STAMP) for cascade in (volume, slices))
+
+    (wanted,), (found,) = three.outputs[0].accounts, two.outputs[0].accounts
+    assert found.volume_cm3 == pytest.approx(wanted.volume_cm3, rel=1e-4)
+    assert (found.slices, found.contours) == (wanted.slices, wanted.contours)
 
 
 def test_a_structure_that_was_not_found_is_reported_and_warned_of(tmp_path: Path) -> None:

@@ -6,10 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
-from contouring.recipe import AIR_HU, Cascade, IntensityRule, Localizer, RoiRule, Segmenter
+from contouring.errors import InferenceError
+from contouring.recipe import (
+    AIR_HU,
+    Cascade,
+    IntensityRule,
+    Localizer,
+    PercentileRule,
+    RoiRule,
+    Segmenter,
+)
 from tests.contouring.predictors import NATIVE, thresholds
 
 
@@ -40,6 +50,54 @@ def test_the_image_itself_is_left_as_it_was() -> None:
     IntensityRule((0.0, 1.0)).apply(hu)
 
     assert (hu == AIR_HU).all()
+
+
+@given(
+    arrays.arrays(
+        st.sampled_from([np.int16, np.float32]),
+        arrays.array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=6),
+        elements=st.integers(-1024, 3071),
+        fill=st.nothing(),
+    ),
+    st.floats(0, 40),
+    st.floats(60, 100),
+)
+def test_percentiles_mean_and_deviation_are_those_of_the_scan(
+    hu: np.ndarray, low: float, high: float
+) -> None:
+    """As numpy has them, though no copy of the scan is sorted."""
+    ends = np.percentile(hu.astype(np.float64), [low, high])
+    assume(ends[1] > ends[0])
+
+    rule = PercentileRule((low, high)).for_scan(hu)
+
+    clipped = np.clip(hu.astype(np.float64), *ends)
+    assert rule.hu_range == pytest.approx(tuple(ends), abs=1e-6)
+    wanted = (clipped - clipped.mean()) / clipped.std()
+    assert np.abs(rule.apply(hu) - wanted).max() < 1e-3
+
+
+def test_a_scan_of_one_value_has_no_percentiles_to_scale_by() -> None:
+    """Nearly all of it is air: whatever a network answers to that is no organ."""
+    hu = np.full((4, 20, 20), AIR_HU, np.int16)
+    hu[0, 0, 0] = 40
+
+    with pytest.raises(InferenceError, match="-1024 HU throughout"):
+        PercentileRule((5.0, 95.0)).for_scan(hu)
+
+
+def test_a_fixed_range_is_the_same_for_every_scan() -> None:
+    """Both kinds of rule are asked in the same way."""
+    rule = IntensityRule((-100.0, 300.0))
+
+    assert rule.for_scan(np.zeros((2, 2, 2), np.int16)) is rule
+
+
+def test_a_plan_names_the_axes_that_keep_the_scan_s_own_positions() -> None:
+    """A network of two dimensions sees each slice once."""
+    stage = replace(NATIVE, spacing_zyx_mm=(None, 2.0, 2.0), window_zyx=(1, 256, 256), overlap=0.25)
+
+    assert stage.plan == "at nativex2x2 mm, windows 1x256x256, overlap 0.25"
 
 
 def test_a_cascade_says_how_its_networks_see_a_scan() -> None:

@@ -8,17 +8,24 @@ import numpy as np
 import pytest
 
 from contouring.grid import Grid
-from contouring.lattice import BoxMm
+from contouring.lattice import BoxMm, build_lattice
 from contouring.phantom_scan import Scan, even_offsets
-from contouring.recipe import Localizer, RoiRule
-from contouring.roi import find_roi
-from tests.contouring.grids import SCANS, UNEVEN_SCAN, FloatArray, name_of, volume_of
-from tests.contouring.predictors import native, thresholds
+from contouring.recipe import Localizer, MaskRule, RoiRule
+from contouring.roi import find_region, find_roi
+from tests.contouring.grids import (
+    SCANS,
+    UNEVEN_SCAN,
+    FloatArray,
+    name_of,
+    volume_of,
+    voxels_mm,
+)
+from tests.contouring.predictors import FunctionPredictor, native, thresholds
 
 WIDE = replace(UNEVEN_SCAN, rows=60, columns=64, slice_offsets_mm=even_offsets(30, 2.5))
 
 
-def localizer(rule: RoiRule) -> Localizer:
+def localizer(rule: RoiRule | MaskRule) -> Localizer:
     """Everything above 500 HU, seen at 2 x 3 x 3 mm."""
     stage = replace(native((96, 96, 96)), spacing_zyx_mm=(2.0, 3.0, 3.0))
     return Localizer(stage, rule, thresholds(500.0))
@@ -96,8 +103,10 @@ def test_the_box_stays_within_the_scan() -> None:
     assert box.high == pytest.approx(tuple(axis[-1] for axis in ct.grid.axes_mm))
 
 
-@pytest.mark.parametrize("rule", [RoiRule((9, 9, 9), 0.0), RoiRule((9, 9, 9), 50.0)])
-def test_nothing_found_is_none(rule: RoiRule) -> None:
+@pytest.mark.parametrize(
+    "rule", [RoiRule((9, 9, 9), 0.0), RoiRule((9, 9, 9), 50.0), MaskRule(9.0, 50.0)]
+)
+def test_nothing_found_is_none(rule: RoiRule | MaskRule) -> None:
     """The whole scan instead would be contoured as if it showed the organs."""
     shapes = balls(((0.0, 0.0, 0.0), 9.0)) if rule.minimum_component_cm3 else balls()
     ct = volume_of(WIDE, shapes)  # type: ignore[arg-type]
@@ -105,3 +114,58 @@ def test_nothing_found_is_none(rule: RoiRule) -> None:
     box = find_roi(ct, localizer(rule), lambda _: None)
 
     assert box is None
+
+
+@pytest.mark.parametrize("scan", [replace(WIDE, position=s.position) for s in SCANS], ids=name_of)
+def test_a_mask_is_what_was_found_and_all_within_its_reach(scan: Scan) -> None:
+    """In millimetres of the patient, to within a step of the coarse lattice."""
+    ct = volume_of(scan, balls(((4.0, -5.0, 6.0), 9.0)))  # type: ignore[arg-type]
+    fine = build_lattice(ct.grid)
+
+    region = find_region(ct, localizer(MaskRule(6.0, 0.0)), lambda _: None)
+
+    assert region is not None
+    found = fine.to_ct_axes(region.on(fine))
+    offsets = voxels_mm(scan) - np.add(scan.centre_mm, (4.0, -5.0, 6.0))
+    distance_mm = np.linalg.norm(offsets, axis=-1)
+    assert found[distance_mm < 9.0 + 6.0 - 4.0].all()
+    assert not found[distance_mm > 9.0 + 6.0 + 4.0].any()
+    assert region.share == pytest.approx(float(found.mean()), rel=0.1)
+
+
+@pytest.mark.parametrize("position", ["HFS", "FFDL"])
+def test_a_box_says_which_voxels_it_holds_and_how_many(position: str) -> None:
+    """Coverage is judged by it."""
+    ct = volume_of(replace(WIDE, position=position), balls(((4.0, -5.0, 6.0), 9.0)))  # type: ignore[arg-type]
+    fine = build_lattice(ct.grid)
+
+    region = find_region(ct, localizer(RoiRule((7.0, 5.0, 3.0), 0.0)), lambda _: None)
+
+    assert region is not None
+    assert region.candidates is None
+    found = fine.to_ct_axes(region.on(fine))
+    assert region.share == pytest.approx(float(found.mean()))
+    for axis, (low, high) in enumerate(zip(region.box.low, region.box.high, strict=True)):
+        others = tuple({0, 1, 2} - {axis})
+        inside = ct.grid.axes_mm[axis][found.any(axis=others)]
+        assert low <= inside.min() <= inside.max() <= high
+
+
+def test_whatever_is_not_background_is_the_region() -> None:
+    """A coarse network that names organs marks them all."""
+    shapes = balls(((-20.0, 8.0, -8.0), 9.0), ((22.0, -20.0, 20.0), 9.0))
+    ct = volume_of(WIDE, shapes)  # type: ignore[arg-type]
+    either = FunctionPredictor(
+        lambda seen: np.stack(
+            [
+                np.zeros_like(seen),
+                np.where(np.arange(seen.shape[2]) < 12, seen - 500, -900).astype(np.float32),
+                np.where(np.arange(seen.shape[2]) >= 12, seen - 500, -900).astype(np.float32),
+            ]
+        )
+    )
+    organs = replace(localizer(RoiRule((0.0, 0.0, 0.0), 1.0)), predictor=either)
+
+    box = find_roi(ct, organs, lambda _: None)
+
+    assert box == find_roi(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)), lambda _: None)

@@ -18,6 +18,7 @@ def build_graph(
     channels: int = 2,
     shape: tuple[int | str, int | str, int | str] = ("z", "y", "x"),
     element: int = TensorProto.FLOAT,
+    batch: int | str = 1,
 ) -> onnx.ModelProto:
     """Channel k is k times the image."""
     weights = helper.make_tensor(
@@ -26,8 +27,8 @@ def build_graph(
     graph = helper.make_graph(
         [helper.make_node("Mul", ["image", "weights"], ["logits"])],
         "threshold",
-        [helper.make_tensor_value_info("image", element, [1, 1, *shape])],
-        [helper.make_tensor_value_info("logits", element, [1, channels, *shape])],
+        [helper.make_tensor_value_info("image", element, [batch, 1, *shape])],
+        [helper.make_tensor_value_info("logits", element, [batch, channels, *shape])],
         [weights],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

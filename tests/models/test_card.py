@@ -112,7 +112,66 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
     ),
     "localizer without margin": (
         lambda c: c.update(localizer={k: v for k, v in localizer().items() if k != "margin_mm"}),
-        "localizer.margin_mm",
+        "narrowing by box needs margin_mm",
+    ),
+    "mask without reach": (
+        lambda c: c.update(localizer=localizer(narrowing="mask")),
+        "narrowing by mask needs dilation_mm",
+    ),
+    "two narrowings": (
+        lambda c: c.update(localizer=localizer(dilation_mm=5.0)),
+        "narrowing by box takes margin_mm, not dilation_mm",
+    ),
+    "localizer of background alone": (
+        lambda c: c.update(localizer=localizer(channels=1)),
+        "localizer.channels",
+    ),
+    "percentiles upside down": (
+        lambda c: c["segmenter"].update(intensity={"percentiles": [95, 5]}),
+        "segmenter.intensity.percentiles: Value error, a range must ascend",
+    ),
+    "percentile beyond 100": (
+        lambda c: c["segmenter"].update(intensity={"percentiles": [5, 101]}),
+        "segmenter.intensity.percentiles.percentiles.1",
+    ),
+    "two kinds of intensity": (
+        lambda c: c["segmenter"].update(intensity={"hu_range": [0, 1], "percentiles": [5, 95]}),
+        "segmenter.intensity.percentiles.hu_range",
+    ),
+    "axis of unknown spacing": (
+        lambda c: c["segmenter"].update(spacing_mm=["own", 2, 2]),
+        "segmenter.spacing_mm",
+    ),
+    "slice that halves badly": (
+        lambda c: c["segmenter"].update(window=[1, 16, 20]),
+        "not a multiple of 8",
+    ),
+    "no parts at all": (
+        lambda c: c["structures"][0].update(components=0),
+        "structures.0.components",
+    ),
+    "parts of no size": (
+        lambda c: c["structures"][0].update(minimum_cm3=-1),
+        "structures.0.minimum_cm3",
+    ),
+    "touching what is not there": (
+        lambda c: c["structures"][0].update(touches=["Liver"]),
+        "Bone touches Liver: name structures of this card",
+    ),
+    "touching itself": (
+        lambda c: c["structures"][0].update(touches=["Bone"]),
+        "Bone touches Bone",
+    ),
+    "touching what touches": (
+        lambda c: (
+            c["structures"][0].update(touches=["Skin"]),
+            c["structures"].append(structure(touches=["Bone"])),
+        ),
+        "that have no touches of their own",
+    ),
+    "export without its tolerance": (
+        lambda c: c["segmenter"].update(export={"exporter": "PyTorch 2.11", "operator_set": 20}),
+        "segmenter.export.tolerance",
     ),
     "margin inwards": (
         lambda c: c.update(localizer=localizer(margin_mm=[-5, 5, 5])),
@@ -148,3 +207,47 @@ def test_a_localizer_of_given_shape_is_taken() -> None:
     assert taken.localizer is not None
     assert taken.localizer.shape == (8, 16, 16)
     assert taken.localizer.margin_mm == (10, 10, 10)
+
+
+def test_a_stage_of_one_slice_is_taken() -> None:
+    """A network of two dimensions halves its rows and columns, not its one slice."""
+    card = plain_card()
+    card["segmenter"].update(spacing_mm=["native", 2.0, 2.0], window=[1, 16, 16])
+
+    taken = ModelCard.model_validate(card)
+
+    assert taken.segmenter.spacing_mm == ("native", 2.0, 2.0)
+    assert taken.segmenter.window == (1, 16, 16)
+
+
+def test_a_localizer_that_narrows_by_mask_is_taken() -> None:
+    """It needs no margin."""
+    card = plain_card()
+    card["localizer"] = localizer(narrowing="mask", dilation_mm=3.0, channels=8)
+    del card["localizer"]["margin_mm"]
+
+    taken = ModelCard.model_validate(card)
+
+    assert taken.localizer is not None
+    assert (taken.localizer.channels, taken.localizer.dilation_mm) == (8, 3.0)
+
+
+def test_a_tumour_s_rules_and_how_its_graph_was_made_are_taken() -> None:
+    """Of any number of parts, those that touch an organ."""
+    card = plain_card()
+    card["structures"].append(structure(components="all", minimum_cm3=0.1, touches=["Bone"]))
+    card["segmenter"]["export"] = {
+        "exporter": "PyTorch 2.11 dynamo",
+        "operator_set": 20,
+        "precision": "float32",
+        "tolerance": 1e-3,
+        "largest_difference": 2e-5,
+        "argmax_mismatch": 0.0,
+    }
+
+    taken = ModelCard.model_validate(card)
+
+    assert taken.structures[1].components == "all"
+    assert taken.structures[1].touches == ("Bone",)
+    assert taken.segmenter.export is not None
+    assert taken.segmenter.export.operator_set == 20

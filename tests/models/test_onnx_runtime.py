@@ -32,30 +32,40 @@ def test_a_window_becomes_one_field_per_channel(
     tmp_path: Path, shape: tuple[int | str, int | str, int | str]
 ) -> None:
     """In the window's own shape and order."""
-    window = np.random.default_rng(1).normal(size=(8, 16, 16)).astype(np.float32)
+    windows = np.random.default_rng(1).normal(size=(1, 8, 16, 16)).astype(np.float32)
 
-    logits = opened(tmp_path, build_graph(3, shape), channels=3).predict(window)
+    logits = opened(tmp_path, build_graph(3, shape), channels=3).predict(windows)
 
     assert logits.dtype == np.float32
-    assert np.array_equal(logits, np.stack([0 * window, window, 2 * window]))
+    assert np.array_equal(logits, np.stack([0 * windows, windows, 2 * windows], axis=1))
+
+
+@pytest.mark.parametrize("batch", [1, "n"], ids=["one at a time", "any number"])
+def test_several_windows_are_answered_in_their_order(tmp_path: Path, batch: int | str) -> None:
+    """Slices go together; a graph that takes but one gets them one by one."""
+    windows = np.random.default_rng(1).normal(size=(5, 8, 16, 16)).astype(np.float32)
+
+    logits = opened(tmp_path, build_graph(2, batch=batch)).predict(windows)
+
+    assert np.array_equal(logits, np.stack([0 * windows, windows], axis=1))
 
 
 def test_a_dynamic_graph_takes_smaller_windows(tmp_path: Path) -> None:
     """A scan may be smaller than the window."""
-    logits = opened(tmp_path, build_graph()).predict(np.ones((4, 8, 8), np.float32))
+    logits = opened(tmp_path, build_graph()).predict(np.ones((1, 4, 8, 8), np.float32))
 
-    assert logits.shape == (2, 4, 8, 8)
+    assert logits.shape == (1, 2, 4, 8, 8)
 
 
 def test_one_session_serves_several_threads(tmp_path: Path) -> None:
     """A warm worker shares it."""
     predictor = opened(tmp_path, build_graph())
-    windows = [np.full((4, 8, 8), k, np.float32) for k in range(20)]
+    windows = [np.full((1, 4, 8, 8), k, np.float32) for k in range(20)]
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(predictor.predict, windows))
 
-    assert [float(answer[1].mean()) for answer in answers] == list(range(20))
+    assert [float(answer[0, 1].mean()) for answer in answers] == list(range(20))
 
 
 def with_second_input() -> onnx.ModelProto:
@@ -117,7 +127,7 @@ def test_channels_that_the_graph_does_not_state_are_counted_in_its_answer(tmp_pa
     predictor = opened(tmp_path, with_unstated_channels(), channels=2)
 
     with pytest.raises(InferenceError, match="do not belong together"):
-        predictor.predict(np.ones((8, 16, 16), np.float32))
+        predictor.predict(np.ones((1, 8, 16, 16), np.float32))
 
 
 def test_a_fixed_graph_says_which_window_it_failed_on(tmp_path: Path) -> None:
@@ -125,4 +135,4 @@ def test_a_fixed_graph_says_which_window_it_failed_on(tmp_path: Path) -> None:
     predictor = opened(tmp_path, build_graph(2, (8, 16, 16)))
 
     with pytest.raises(InferenceError, match=r"window of \(4, 8, 8\)"):
-        predictor.predict(np.ones((4, 8, 8), np.float32))
+        predictor.predict(np.ones((1, 4, 8, 8), np.float32))

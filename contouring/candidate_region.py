@@ -1,0 +1,80 @@
+"""The candidate region: the voxels of a scan that a segmenter is to classify, as a coarse mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from contouring.grid import Grid
+from contouring.lattice import BoxMm, Lattice
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateRegion:
+    """`mask`: (z, y, x) bool on `lattice`, which covers the whole scan.
+
+    Any other place belongs to the region if the sample nearest to it does.
+    """
+
+    mask: NDArray[np.bool_]
+    lattice: Lattice
+
+    @property
+    def share(self) -> float:
+        """Of all samples."""
+        return float(self.mask.mean())
+
+    def box(self, grid: Grid) -> BoxMm:
+        """The smallest box that holds every place of the region in the scan."""
+        along_ct = self.lattice.to_ct_axes(self.mask)
+        low, high = [], []
+        for axis, scan in enumerate(grid.axes_mm):
+            others = tuple({0, 1, 2} - {axis})
+            found = np.flatnonzero(along_ct.any(axis=others))
+            halfway = _halfway_mm(self.lattice.axes_mm[axis])
+            ends = np.concatenate([scan[:1], halfway, scan[-1:]])
+            low.append(float(ends[found[0]]))
+            high.append(float(ends[found[-1] + 1]))
+        return BoxMm((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+    def on(self, lattice: Lattice) -> NDArray[np.bool_]:
+        """(z, y, x) bool on another lattice of the same scan."""
+        nearest = [
+            np.searchsorted(_halfway_mm(own), wanted)
+            for own, wanted in zip(self.lattice.axes_mm, lattice.axes_mm, strict=True)
+        ]
+        return lattice.to_canonical(self.lattice.to_ct_axes(self.mask)[np.ix_(*nearest)])
+
+
+def dilate(mask: NDArray[np.bool_], lattice: Lattice, reach_mm: float) -> NDArray[np.bool_]:
+    """The mask (z, y, x) and every sample within `reach_mm` of one of its own.
+
+    Where steps are uneven the smallest counts for all, so that no less than `reach_mm` is added.
+    """
+    if reach_mm == 0 or not mask.any():
+        return mask
+    steps_mm = [
+        float(np.diff(lattice.axes_mm[axis]).min()) if len(lattice.axes_mm[axis]) > 1 else 1.0
+        for axis in lattice.order
+    ]
+    distance_mm = ndimage.distance_transform_edt(~mask, sampling=steps_mm)
+    return np.asarray(distance_mm <= reach_mm)
+
+
+def confine(logits: NDArray[np.float32], wanted: NDArray[np.bool_]) -> None:
+    """Make background, in place, of all voxels of `logits` (channels, z, y, x) not `wanted`.
+
+    What another channel led by, background now leads by: between a voxel that is taken away and one
+    that stays the field still changes its sign about halfway.
+    """
+    for number, outside in enumerate(~wanted):
+        given = logits[:, number, outside]  # (channels, voxels)
+        second, best = np.partition(given, -2, axis=0)[-2:]
+        logits[0, number, outside] = np.where(given[0] < best, 2 * best - second, given[0])
+
+
+def _halfway_mm(positions_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (positions_mm[1:] + positions_mm[:-1]) / 2
