@@ -1,7 +1,23 @@
 """The phase 1 localizer of Lyu et al. (FLARE23): partial convolutions, a pointwise decoder.
 
 Source: section 2.2 of "Advancing Multi-Organ and Pan-Cancer Segmentation in Abdominal CT Scans
-through Scale-Aware and Self-Attentive Modulation".
+through Scale-Aware and Self-Attentive Modulation". Its text and its authors' code differ, and each
+can be built:
+
+| | as in the text (the default) | as in the code (`as_published`) |
+|---|---|---|
+| normalisation | with scale and offset | without |
+| biases before the decoder | yes, those of the reductions in vain | none |
+| levels, when they enter the decoder | as they are | normalised once more |
+| width of a level in the decoder | 32, the base channels | 64 |
+| pointwise layers of the fusion | one | two, without an activation between |
+| resampling to full size keeps in place | the edges of the grid | the outermost voxel centres |
+
+Measured at 128 cubed with two outputs: 1 358 178 parameters and 0.953 G multiply-adds by the text,
+1 383 746 and 1.530 G by the code. Table 2 states 1.38 M and 1.56 G, which is the code's: two
+operations for each normalised value and one for each upsampled value, which some counters add,
+make it 1.556 G. Left out here: the second decoder of the authors' code, which nothing calls, and
+the dropping of whole blocks while it trains, of which the text says nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +31,7 @@ BLOCKS_PER_STAGE = 2
 STEM_STRIDE = 4
 CONVOLVED_FRACTION = 4  # the first quarter of the channels is convolved, the rest passes through
 EXPANSION = 2
+PUBLISHED_DECODER_WIDTH = 64
 
 
 class PartialConvolution(nn.Module):
@@ -33,54 +50,70 @@ class PartialConvolution(nn.Module):
 class InvertedBottleneck(nn.Module):
     """Partial convolution, two pointwise layers (expansion 2) and a shortcut."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, has_offsets: bool) -> None:
         super().__init__()
         self.mix = PartialConvolution(width)
         self.expand = nn.Conv3d(width, EXPANSION * width, 1, bias=False)
-        self.norm = nn.InstanceNorm3d(EXPANSION * width, affine=True)
-        self.project = nn.Conv3d(EXPANSION * width, width, 1)
+        self.norm = nn.InstanceNorm3d(EXPANSION * width, affine=has_offsets)
+        self.project = nn.Conv3d(EXPANSION * width, width, 1, bias=has_offsets)
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = functional.relu(self.norm(self.expand(self.mix(features))))
         return features + self.project(hidden)
 
 
-def _reduction(width_in: int, width_out: int, stride: int) -> nn.Sequential:
+def _reduction(width_in: int, width_out: int, stride: int, has_offsets: bool) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv3d(width_in, width_out, stride, stride=stride),
-        nn.InstanceNorm3d(width_out, affine=True),
+        nn.Conv3d(width_in, width_out, stride, stride=stride, bias=has_offsets),
+        nn.InstanceNorm3d(width_out, affine=has_offsets),
+    )
+
+
+def _fusion(width_in: int, classes: int, as_published: bool) -> nn.Module:
+    if not as_published:
+        return nn.Conv3d(width_in, classes, 1)
+    return nn.Sequential(
+        nn.Conv3d(width_in, PUBLISHED_DECODER_WIDTH, 1),
+        nn.Conv3d(PUBLISHED_DECODER_WIDTH, classes, 1),
     )
 
 
 class PConvLocalizer(nn.Module):
     """Binary logits of a whole scan.
 
-    Input (B, 1, z, y, x), each axis a multiple of 32 (the paper: 128 cubed); output (B, classes,
-    z, y, x). The decoder is the pointwise one of SegFormer, without an activation inside.
+    Input (B, 1, z, y, x), each axis a multiple of 32 and one of them at least 64 (the paper: 128
+    cubed); output (B, classes, z, y, x). The decoder is the pointwise one of SegFormer, without an
+    activation inside. `as_published`: see above; the released localizer is of the default kind.
     """
 
-    def __init__(self, classes: int = 2) -> None:
+    def __init__(self, classes: int = 2, as_published: bool = False) -> None:
         super().__init__()
         widths_in = (1, *STAGE_WIDTHS[:-1])
         strides = (STEM_STRIDE, 2, 2, 2)
+        has_offsets = not as_published
+        width = PUBLISHED_DECODER_WIDTH if as_published else STAGE_WIDTHS[0]
         self.reductions = nn.ModuleList(
-            _reduction(before, width, stride)
-            for before, width, stride in zip(widths_in, STAGE_WIDTHS, strides, strict=True)
+            _reduction(before, after, stride, has_offsets)
+            for before, after, stride in zip(widths_in, STAGE_WIDTHS, strides, strict=True)
         )
         self.stages = nn.ModuleList(
-            nn.Sequential(*(InvertedBottleneck(width) for _ in range(BLOCKS_PER_STAGE)))
-            for width in STAGE_WIDTHS
+            nn.Sequential(*(InvertedBottleneck(w, has_offsets) for _ in range(BLOCKS_PER_STAGE)))
+            for w in STAGE_WIDTHS
         )
-        self.compressions = nn.ModuleList(
-            nn.Conv3d(width, STAGE_WIDTHS[0], 1) for width in STAGE_WIDTHS
+        self.level_norms = nn.ModuleList(
+            nn.InstanceNorm3d(w) if as_published else nn.Identity() for w in STAGE_WIDTHS
         )
-        self.fuse = nn.Conv3d(STAGE_WIDTHS[0] * len(STAGE_WIDTHS), classes, 1)
+        self.compressions = nn.ModuleList(nn.Conv3d(w, width, 1) for w in STAGE_WIDTHS)
+        self.fuse = _fusion(width * len(STAGE_WIDTHS), classes, as_published)
+        self.align_corners = as_published
 
     def forward(self, image: Tensor) -> Tensor:
         features, levels = image, []
-        for reduction, stage in zip(self.reductions, self.stages, strict=True):
+        for reduction, stage, norm in zip(
+            self.reductions, self.stages, self.level_norms, strict=True
+        ):
             features = stage(reduction(features))  # (B, 32..256, z/4..z/32, ...)
-            levels.append(features)
+            levels.append(norm(features))
         size = levels[0].shape[2:]
         compressed = [
             functional.interpolate(compression(level), size=size, mode="nearest")
@@ -88,5 +121,8 @@ class PConvLocalizer(nn.Module):
         ]
         fused = self.fuse(torch.cat(compressed, dim=1))  # (B, classes, z/4, y/4, x/4)
         return functional.interpolate(
-            fused, scale_factor=float(STEM_STRIDE), mode="trilinear", align_corners=False
+            fused,
+            scale_factor=float(STEM_STRIDE),
+            mode="trilinear",
+            align_corners=self.align_corners,
         )
