@@ -3,19 +3,50 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from models.training.cases import TrainingCase
-
 RESCALE_INTERCEPT = -1024
+STORED_LIMIT = 2**16 - 1  # unsigned; what lies below or above is clipped, not wrapped
 
 
-def write_case(case: TrainingCase, folder: Path, columns: int | None = None) -> list[Path]:
+class Case(Protocol):
+    """What a series is made of: a training case has more."""
+
+    @property
+    def name(self) -> str:
+        """Of the patient."""
+
+    @property
+    def hu(self) -> NDArray[np.int16]:
+        """(z, y, x) Hounsfield units, axes along LPS."""
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """(z, y, x), 0 where nothing was drawn."""
+
+    @property
+    def spacing_zyx_mm(self) -> tuple[float, float, float]:
+        """Between voxel centres."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledVolume:
+    """`hu`: (z, y, x) int16, Hounsfield units, axes along LPS; `labels`: (z, y, x) uint8."""
+
+    name: str
+    hu: NDArray[np.int16]
+    labels: NDArray[np.uint8]
+    spacing_zyx_mm: tuple[float, float, float]
+
+
+def write_case(case: Case, folder: Path, columns: int | None = None) -> list[Path]:
     """One CT slice per file, head first supine; `columns` enlarges rows and columns to that many.
 
     Enlarged by linear interpolation between the same voxel centres, as a finer scan would look.
@@ -25,7 +56,7 @@ def write_case(case: TrainingCase, folder: Path, columns: int | None = None) -> 
     return [_write_slice(case, index, folder) for index in range(len(case.hu))]
 
 
-def enlarged(case: TrainingCase, columns: int) -> TrainingCase:
+def enlarged(case: Case, columns: int) -> LabelledVolume:
     """The case on `columns` x `columns` pixels over the same field of view."""
     rows_before, columns_before = case.hu.shape[1:]
     rows = columns * rows_before // columns_before
@@ -37,7 +68,7 @@ def enlarged(case: TrainingCase, columns: int) -> TrainingCase:
     labels = np.stack([_smooth_labels(plane, *places) for plane in case.labels])
     z, y, x = case.spacing_zyx_mm
     spacing = (z, y * rows_before / rows, x * columns_before / columns)
-    return TrainingCase(case.name, hu, labels, spacing, case.is_drawn)
+    return LabelledVolume(case.name, hu, labels, spacing)
 
 
 def _bilinear(
@@ -62,7 +93,7 @@ def _uid(*parts: str) -> UID:
     return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
 
 
-def _write_slice(case: TrainingCase, index: int, folder: Path) -> Path:
+def _write_slice(case: Case, index: int, folder: Path) -> Path:
     z_mm, row_mm, column_mm = case.spacing_zyx_mm
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
@@ -83,7 +114,7 @@ def _write_slice(case: TrainingCase, index: int, folder: Path) -> Path:
     dataset.StudyTime = dataset.SeriesTime = "120000"
     dataset.StudyID, dataset.SeriesNumber = "1", 1
     dataset.PatientPosition = "HFS"
-    dataset.SeriesDescription = f"OpenKBP {case.name}"
+    dataset.SeriesDescription = case.name
     dataset.InstanceNumber = index + 1
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     dataset.ImagePositionPatient = [0, 0, round(index * z_mm, 6)]
@@ -94,9 +125,8 @@ def _write_slice(case: TrainingCase, index: int, folder: Path) -> Path:
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
     dataset.PixelRepresentation = 0
     dataset.RescaleSlope, dataset.RescaleIntercept = 1, RESCALE_INTERCEPT
-    dataset.PixelData = (
-        (case.hu[index].astype(np.int32) - RESCALE_INTERCEPT).astype("<u2").tobytes()
-    )
+    stored = case.hu[index].astype(np.int32) - RESCALE_INTERCEPT
+    dataset.PixelData = np.clip(stored, 0, STORED_LIMIT).astype("<u2").tobytes()
     path = folder / f"{case.name}-{index:04d}.dcm"
     dataset.save_as(path, enforce_file_format=True)
     return path

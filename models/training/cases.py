@@ -1,19 +1,23 @@
-"""Training cases: OpenKBP head-and-neck CTs with the structures that were drawn for each.
-
-Data: Babier et al., Medical Physics 48:5549-5561, 2021, in nnU-Net raw layout with `cases.json`.
-"""
+"""Training cases: a CT and the structures that were drawn on it."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from models.training.dataset import (
+    CaseEntry,
+    Dataset,
+    DatasetError,
+    read_dataset,
+    read_volume,
+)
+
+# Of the head-and-neck data set OpenKBP, in the order of its labels.
 STRUCTURES = (
     "Brainstem",
     "SpinalCord",
@@ -23,7 +27,6 @@ STRUCTURES = (
     "Larynx",
     "Mandible",
 )
-_NAMES_AT_THE_SOURCE = {"RightParotid": "Parotid_R", "LeftParotid": "Parotid_L"}
 AIR_HU = -1024
 CROP_MARGIN_MM = 90.0  # what a rotated, shifted window can still reach
 
@@ -32,9 +35,10 @@ CROP_MARGIN_MM = 90.0  # what a rotated, shifted window can still reach
 class TrainingCase:
     """One patient.
 
-    `hu`: (z, y, x) int16, Hounsfield units, axes along LPS; `labels`: (z, y, x) uint8, 0 where
-    nothing was drawn and 1..7 in the order of `STRUCTURES`; `is_drawn`: (8,) bool, background
-    first. A structure that is not drawn may stand anywhere in the background.
+    `hu`: (z, y, x) int16, Hounsfield units, axes towards head, back and left; `labels`: (z, y, x)
+    uint8, 0 where nothing was drawn and 1, 2, 3, ... in the order of `structures`; `is_drawn`:
+    (1 + structures,) bool, background first. A structure that is not drawn may stand anywhere in
+    the background.
     """
 
     name: str
@@ -42,20 +46,19 @@ class TrainingCase:
     labels: NDArray[np.uint8]
     spacing_zyx_mm: tuple[float, float, float]
     is_drawn: NDArray[np.bool_]
+    structures: tuple[str, ...] = STRUCTURES
 
-    def cropped(self, around: NDArray[np.bool_]) -> TrainingCase:
-        """The part within `CROP_MARGIN_MM` of any voxel of `around`, to save memory and time."""
-        margin = np.ceil(CROP_MARGIN_MM / np.array(self.spacing_zyx_mm)).astype(int)
-        where = np.argwhere(around)
-        low = np.maximum(where.min(axis=0) - margin, 0)
-        high = np.minimum(where.max(axis=0) + 1 + margin, self.labels.shape)
-        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        return replace(self, hu=self.hu[box], labels=self.labels[box])
-
-
-def structure_name(at_source: str) -> str:
-    """The name in `STRUCTURES` of what `cases.json` calls a structure."""
-    return _NAMES_AT_THE_SOURCE.get(at_source, at_source)
+    def box(self, around: NDArray[np.bool_], margin_mm: float) -> tuple[slice, slice, slice]:
+        """The smallest box that holds `around` (z, y, x) and `margin_mm` on every side of it."""
+        margin = np.ceil(margin_mm / np.array(self.spacing_zyx_mm)).astype(int)
+        sides = []
+        for axis, others in enumerate(((1, 2), (0, 2), (0, 1))):
+            where = np.flatnonzero(around.any(axis=others))
+            if not len(where):
+                return slice(None), slice(None), slice(None)
+            last = min(int(where[-1]) + 1 + margin[axis], around.shape[axis])
+            sides.append(slice(max(int(where[0]) - margin[axis], 0), last))
+        return sides[0], sides[1], sides[2]
 
 
 def nearest_tissue(case: TrainingCase) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
@@ -72,24 +75,39 @@ def with_surroundings(case: TrainingCase, reach_mm: float) -> TrainingCase:
     return replace(case, hu=np.where(distance_mm < reach_mm, tissue, case.hu))
 
 
-def read_cases(folder: Path, split: str) -> list[TrainingCase]:
-    """Every case of `split` ("train" or "val") below an OpenKBP folder, in the file's order."""
-    entries = json.loads((folder / "cases.json").read_text())
-    return [_read_case(folder, entry) for entry in entries if entry["split"] == split]
+def read_cases(
+    folder: Path, split: str, structures: tuple[str, ...] | None = None
+) -> list[TrainingCase]:
+    """Every labelled case of `split` (train, val or all) below a data set's folder."""
+    dataset = read_dataset(folder)
+    return [
+        read_case(dataset, entry, structures)
+        for entry in dataset.cases(split)
+        if entry.labels is not None
+    ]
 
 
-def _read_case(folder: Path, entry: dict[str, object]) -> TrainingCase:
-    name = str(entry["case"])
-    image = nibabel.Nifti1Image.from_filename(folder / "imagesTr" / f"{name}_0000.nii.gz")
-    labels = nibabel.Nifti1Image.from_filename(folder / "labelsTr" / f"{name}.nii.gz")
-    if nibabel.aff2axcodes(image.affine) != ("L", "P", "S"):
-        raise ValueError(f"{name}: axes are not left, posterior, superior")
-    x_mm, y_mm, z_mm = (float(v) for v in nibabel.affines.voxel_sizes(image.affine))
-    drawn = {structure_name(s) for s in entry["structures"]}  # type: ignore[attr-defined]
-    return TrainingCase(
-        name=name,
-        hu=np.ascontiguousarray(np.asarray(image.dataobj, np.int16).transpose(2, 1, 0)),
-        labels=np.ascontiguousarray(np.asarray(labels.dataobj, np.uint8).transpose(2, 1, 0)),
-        spacing_zyx_mm=(z_mm, y_mm, x_mm),
-        is_drawn=np.array([True, *(s in drawn for s in STRUCTURES)]),
-    )
+def read_case(
+    dataset: Dataset, entry: CaseEntry, structures: tuple[str, ...] | None = None
+) -> TrainingCase:
+    """One case with the labels of `structures` (by default all of the data set's), 1, 2, 3, ...
+
+    Structures that the data set does not know, and a case without labels, count as not drawn; what
+    is drawn beside `structures` is background.
+    """
+    structures = dataset.structures if structures is None else structures
+    hu, spacing_zyx_mm = read_volume(entry.image)
+    hu = np.maximum(hu, AIR_HU)  # as a scan is read that is contoured: padding counts as air
+    labels = np.zeros(hu.shape, np.uint8)
+    if entry.labels is not None:
+        drawn, _ = read_volume(entry.labels)
+        if drawn.shape != hu.shape:
+            raise DatasetError(f"{entry.labels}: its grid is not the image's")
+        lookup = np.zeros(256, np.uint8)
+        for wanted, name in enumerate(structures, start=1):
+            if name in dataset.labels:
+                lookup[dataset.labels[name]] = wanted
+        labels = lookup[drawn.astype(np.uint8)]
+    is_drawn = np.array([True, *(name in entry.drawn for name in structures)])
+    labels[np.isin(labels, np.flatnonzero(~is_drawn))] = 0
+    return TrainingCase(entry.name, hu, labels, spacing_zyx_mm, is_drawn, structures)

@@ -1,17 +1,10 @@
-"""Train one stage, resuming from its checkpoint.
-
-python -m models.training.train segmenter --data ../shared/openkbp --work run --steps 3000
-"""
+"""Train one network by a recipe; a run that is broken off goes on from its last checkpoint."""
 
 from __future__ import annotations
 
-import argparse
-import csv
 import math
-import os
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,225 +12,172 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.training.cases import AIR_HU, STRUCTURES, read_cases
-from models.training.patches import CaseSampler, Patch
-from models.training.plans import PLANS, TrainingPlan
+from models.training.candidate_regions import build_marker
+from models.training.curves import Curve, CurveRow
+from models.training.dataset import TRAIN, VAL, CaseEntry, Dataset, read_dataset
+from models.training.patches import Batch, PatchSampler
+from models.training.prepared_cases import PrepareCase, PreparedCases
+from models.training.recipe_file import Recipe, RecipeError
+from models.training.run_facts import RunFacts, write_facts
+from models.training.runs import Progress, memory_layout, save_progress, start_run
+from models.training.schedules import rate_factor
+from models.training.validation import autocast, validation_dice
 
-WARM_UP_STEPS = 50
-AVERAGE_DECAY = 0.995
-WEIGHT_DECAY = 1e-4
-GRADIENT_LIMIT = 5.0
-CHECKPOINT_EVERY = 100
-JUDGED_CASES = 8
+Report = Callable[[CurveRow], None]
+
+
+class DivergedError(RecipeError):
+    """A run that cannot learn any more: its weights are not numbers."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a run stands: networks, optimiser and the number of steps done."""
+class Sources:
+    """Where a run learns from.
 
-    network: nn.Module
-    average: AveragedModel
-    optimiser: torch.optim.Optimizer
-    steps_done: int
+    `split`: the cases that are learned from, `train` or `all`; `initial`: a run whose averaged
+    weights a new run starts from; `coarse`: the run of the coarse network whose answer is the
+    recipe's candidate region; `cache`: a folder for prepared cases, for data sets that are larger
+    than the memory; `only`: names of cases, for one fold of a split.
+    """
+
+    data: Path
+    split: str = TRAIN
+    initial: Path | None = None
+    coarse: Path | None = None
+    cache: Path | None = None
+    workers: int = 1
+    only: frozenset[str] | None = None
 
 
 def train(
-    plan: TrainingPlan,
-    data: Path,
-    work: Path,
-    steps: int,
-    seed: int,
-    bf16: bool = False,
-    initial: Path | None = None,
-) -> None:
-    """Runs to `steps`; writes `checkpoint.pt` and `curve.csv` into `work` as it goes.
+    recipe: Recipe,
+    sources: Sources,
+    run: Path,
+    device: str = "cpu",
+    report: Report = lambda row: None,
+) -> RunFacts:
+    """Runs to the recipe's steps; writes the checkpoint and the curve into `run` as it goes.
 
-    `initial`: another run's checkpoint, whose averaged weights a new run starts from.
+    `report` is called after every step, with the step's place and, where there is one, its result.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
-    progress = _resume(plan, work / "checkpoint.pt", initial)
-    samplers = _samplers(plan, data, "train")
-    judged = _samplers(plan, data, "val")[:JUDGED_CASES]
-    losses: list[float] = []
-    started = time.monotonic()
-    batches = _batches(samplers, plan, range(progress.steps_done, steps), seed)
-    for step, batch in enumerate(batches, start=progress.steps_done):
-        for group in progress.optimiser.param_groups:
-            group["lr"] = plan.learning_rate * _schedule(step, steps)
-        losses.append(_step(progress, plan, batch, bf16))
-        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
-            score = _judge(progress.average, judged)
-            _save(progress, work / "checkpoint.pt", step + 1)
-            seconds = time.monotonic() - started
-            _report(work / "curve.csv", step + 1, float(np.mean(losses)), score, seconds)
+    place = torch.device(device)
+    if place.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
+    dataset = read_dataset(sources.data)
+    learned, judged = _prepare(recipe, dataset, sources, place)
+    torch.manual_seed(recipe.seed)
+    progress = start_run(recipe, run, place, sources.initial)
+    sampler = PatchSampler(recipe, place)
+    facts = RunFacts.of(recipe, dataset, learned.names, place)
+    curve = Curve(run, progress.steps_done)
+    started, losses = time.monotonic() - curve.seconds, []
+    steps = range(progress.steps_done, recipe.steps)
+    for step, batch in zip(steps, _batches(learned, sampler, steps), strict=True):
+        losses.append(_learn(progress, recipe, batch, step))
+        row = CurveRow(step + 1, recipe.steps)
+        if (step + 1) % recipe.validation.every_steps == 0 or step + 1 == recipe.steps:
+            row = CurveRow(
+                step + 1,
+                recipe.steps,
+                loss=float(torch.stack(losses).mean()),
+                learning_rate=progress.optimiser.param_groups[0]["lr"],
+                dice=validation_dice(progress.average, sampler, judged),
+                seconds=time.monotonic() - started,
+            )
             losses = []
+            if not math.isfinite(row.loss or 0.0):
+                raise DivergedError(
+                    f"{run}: the loss is not a number after step {step + 1}; the last good "
+                    "checkpoint is kept. Lower optimiser.learning_rate, or choose another precision"
+                )
+            save_progress(progress, run, step + 1)
+            curve.add(row)
+            write_facts(facts.after(step + 1, row.seconds), run)
+        report(row)
+    curve.close()
+    return facts.after(recipe.steps, time.monotonic() - started)
 
 
-def _samplers(plan: TrainingPlan, data: Path, split: str) -> list[CaseSampler]:
-    cases = read_cases(data, split)
-    return [
-        CaseSampler(
-            case.cropped(case.hu > AIR_HU if plan.whole_scan else case.labels > 0), plan.patches
-        )
-        for case in cases
+def _prepare(
+    recipe: Recipe, dataset: Dataset, sources: Sources, device: torch.device
+) -> tuple[PreparedCases, PreparedCases]:
+    marker = build_marker(recipe, sources.coarse, device)
+    prepare = PrepareCase(dataset, recipe, marker)
+    learned = [
+        entry
+        for entry in _drawn(dataset.cases(sources.split), recipe)
+        if sources.only is None or entry.name in sources.only
     ]
+    if not learned:
+        raise RecipeError(
+            f"{dataset.folder}: no case of {sources.split} has any of "
+            f"{', '.join(recipe.structure_names)}"
+        )
+    judged = _drawn(dataset.cases(VAL), recipe)[: recipe.validation.cases]
+    return (
+        PreparedCases(learned, prepare, device, sources.cache, sources.workers),
+        PreparedCases(judged, prepare, device, sources.cache, sources.workers),
+    )
 
 
-def _batches(
-    samplers: list[CaseSampler], plan: TrainingPlan, steps: range, seed: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The batch of each step; the next one is drawn while the network learns from the last."""
+def _drawn(entries: tuple[CaseEntry, ...], recipe: Recipe) -> list[CaseEntry]:
+    return [entry for entry in entries if entry.drawn & set(recipe.structure_names)]
 
-    def draw(step: int) -> tuple[Tensor, Tensor, Tensor]:
+
+def _batches(cases: PreparedCases, sampler: PatchSampler, steps: range) -> Iterator[Batch]:
+    """The batch of each step; on a CPU the next is drawn while the network learns from the last."""
+    recipe = sampler.recipe
+    shares = _shares(cases, recipe)
+    layout = memory_layout(recipe)
+
+    def draw(step: int) -> Batch:
         # Seeded by step, so that a resumed run draws what an unbroken one would.
-        rng = np.random.default_rng([seed, step])
-        chosen = rng.choice(len(samplers), size=plan.batch, replace=False, p=shares)
-        return _collate([samplers[i].draw(rng) for i in chosen], plan.memory_format)
+        rng = np.random.default_rng([recipe.seed, step])
+        replace = recipe.batch > len(cases)
+        chosen = rng.choice(len(cases), size=recipe.batch, replace=replace, p=shares)
+        return Batch.of([sampler.draw(cases[int(index)], rng) for index in chosen], layout)
 
-    shares = _shares(samplers, plan)
+    if sampler.device.type != "cpu":  # launched ahead of what the device is doing in any case
+        yield from map(draw, steps)
+        return
     with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(draw, steps.start)
+        upcoming = pool.submit(draw, steps.start) if steps else None
         for step in steps:
+            assert upcoming is not None
             batch = upcoming.result()
-            if step + 1 < steps.stop:
-                upcoming = pool.submit(draw, step + 1)
+            upcoming = pool.submit(draw, step + 1) if step + 1 < steps.stop else None
             yield batch
 
 
-def _shares(samplers: list[CaseSampler], plan: TrainingPlan) -> NDArray[np.float64] | None:
+def _shares(cases: PreparedCases, recipe: Recipe) -> NDArray[np.float64] | None:
     """How often each case is drawn; None for equally."""
-    if not plan.emphasis:
+    if not recipe.sampling.emphasis:
         return None
-    weights = np.ones(len(samplers))
-    for name, weight in plan.emphasis.items():
-        label = STRUCTURES.index(name) + 1
-        weights[[bool(sampler.case.is_drawn[label]) for sampler in samplers]] *= weight
+    weights = np.ones(len(cases))
+    for name, weight in recipe.sampling.emphasis.items():
+        weights[[name in drawn for drawn in cases.drawn]] *= weight
     return weights / weights.sum()
 
 
-def _collate(
-    patches: list[Patch], memory_format: torch.memory_format
-) -> tuple[Tensor, Tensor, Tensor]:
-    images = torch.stack([p.image for p in patches]).contiguous(memory_format=memory_format)
-    return (
-        images,
-        torch.stack([p.labels for p in patches]),
-        torch.stack([p.is_drawn for p in patches]),
-    )
-
-
-def _schedule(step: int, steps: int) -> float:
-    warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return warm_up * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-
-
-def _step(
-    progress: Progress, plan: TrainingPlan, batch: tuple[Tensor, Tensor, Tensor], bf16: bool
-) -> float:
-    image, labels, is_drawn = batch
-    progress.network.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        logits = progress.network(image)
-    loss = plan.loss(logits.float(), labels, is_drawn)
-    progress.optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(progress.network.parameters(), GRADIENT_LIMIT)
-    progress.optimiser.step()
-    progress.average.update_parameters(progress.network)
-    return float(loss.detach())
-
-
-@torch.no_grad()
-def _judge(network: nn.Module, samplers: list[CaseSampler]) -> float:
-    """Mean Dice over labels present (all as one for a localizer) on central patches: a trend."""
-    network.eval()
-    scores = []
-    for sampler in samplers:
-        patch = sampler.central()
-        predicted = network(patch.image[None])[0].argmax(dim=0)
-        scores += [
-            _dice(predicted == k, patch.labels == k)
-            for k in range(1, len(patch.is_drawn))
-            if bool((patch.labels == k).any())
-        ]
-    return float(np.mean(scores))
-
-
-def _dice(predicted: Tensor, truth: Tensor) -> float:
-    return float(2 * (predicted & truth).sum() / (predicted.sum() + truth.sum()).clamp(min=1))
-
-
-def averaged_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """The moving average of a run's weights, as the network's own state."""
-    state = torch.load(checkpoint, weights_only=True)["average"]
-    return {k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")}
-
-
-def _resume(plan: TrainingPlan, checkpoint: Path, initial: Path | None) -> Progress:
-    network = plan.network().to(memory_format=plan.memory_format)  # type: ignore[call-overload]
-    if initial is not None:
-        network.load_state_dict(averaged_weights(initial))
-    average = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True
-    )
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
-    steps_done = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        steps_done = int(state["steps"])
-    return Progress(network, average, optimiser, steps_done)
-
-
-def _save(progress: Progress, checkpoint: Path, steps: int) -> None:
-    state = {
-        "network": progress.network.state_dict(),
-        "average": progress.average.state_dict(),
-        "optimiser": progress.optimiser.state_dict(),
-        "steps": steps,
-    }
-    partial = checkpoint.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, checkpoint)
-
-
-def _report(curve: Path, step: int, loss: float, score: float, seconds: float) -> None:
-    is_new = not curve.exists()
-    with curve.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if is_new:
-            writer.writerow(["step", "loss", "central_patch_dice", "seconds"])
-        writer.writerow([step, f"{loss:.4f}", f"{score:.4f}", f"{seconds:.0f}"])
-    sys.stderr.write(f"step {step}: loss {loss:.4f}, Dice {score:.4f}, {seconds:.0f} s\n")
-
-
-def main() -> None:
-    """Command line of the module."""
-    parser = argparse.ArgumentParser(description="Train one stage of the hn-oar cascade.")
-    parser.add_argument("stage", choices=sorted(PLANS))
-    parser.add_argument("--data", type=Path, required=True, help="the OpenKBP folder")
-    parser.add_argument("--work", type=Path, required=True, help="checkpoints and curves")
-    parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--bf16", action="store_true", help="only where the CPU has bfloat16")
-    parser.add_argument("--initial", type=Path, help="a checkpoint to start a new run from")
-    options = parser.parse_args()
-    train(
-        PLANS[options.stage],
-        options.data,
-        options.work / options.stage,
-        options.steps,
-        options.seed,
-        options.bf16,
-        options.initial,
-    )
-
-
-if __name__ == "__main__":
-    main()
+def _learn(progress: Progress, recipe: Recipe, batch: Batch, step: int) -> torch.Tensor:
+    """One step of the optimiser and of the average; the loss, still on the device."""
+    network, optimiser, scaler = progress.network, progress.optimiser, progress.scaler
+    factor = rate_factor(recipe.schedule, step, recipe.steps)
+    for group in optimiser.param_groups:
+        group["lr"] = recipe.optimiser.learning_rate * factor
+    # What a network drops at random must not depend on where a run was broken off either.
+    torch.manual_seed(recipe.seed * 1_000_003 + step)
+    network.train()
+    with autocast(batch.image.device, recipe.precision):
+        answers = progress.loss.predict(network, batch.image)
+    loss = progress.loss(answers, batch)
+    optimiser.zero_grad()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimiser)
+    torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimiser.gradient_limit)
+    scaler.step(optimiser)
+    scaler.update()
+    progress.average.update_parameters(network)
+    return loss.detach()

@@ -1,5 +1,6 @@
 """Volumes that the structures of the training cases have: `python -m models.training.volume_ranges
-OPENKBP_FOLDER` prints what goes into `models/export/head_and_neck.py` and so into the model's card.
+OPENKBP_FOLDER` prints what goes into `models/training/recipes/parts/head-and-neck.yaml` and so into
+a model's card.
 
 The rule: from the 2.5th to the 97.5th percentile over the train cases in which a structure was
 drawn, widened by a quarter at both ends and rounded outwards to two digits. The extremes themselves
@@ -19,7 +20,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from models.training.cases import STRUCTURES, structure_name
+from models.training.cases import STRUCTURES
+from models.training.dataset import structure_name
 
 PERCENTILES = (2.5, 97.5)
 WIDENED = 1.25
@@ -61,4 +63,4 @@ def _rounded(volume: float, towards: np.ufunc) -> float:
 
 if __name__ == "__main__":
     found = volume_ranges_cm3(read_volumes_cm3(Path(sys.argv[1])))
-    sys.stdout.writelines(f'    "{name}": {found[name]},\n' for name in STRUCTURES)
+    sys.stdout.writelines(f"{name}: {list(found[name])}\n" for name in STRUCTURES)

@@ -1,0 +1,123 @@
+"""`oarlock train`: one network by its recipe."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.util import find_spec
+from os import cpu_count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cli.console import err, out, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from models.training.curves import CurveRow
+
+MOST_WORKERS = 8  # that read and prepare cases: more only wait for the disk
+
+
+class Split(StrEnum):
+    """The cases that are learned from."""
+
+    TRAIN = "train"
+    ALL = "all"
+
+
+class Precision(StrEnum):
+    """Of the network's arithmetic; weights and losses stay in float32."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+def train(  # noqa: PLR0913 - the options of a command, each given by its name
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe, or a recipe's file (YAML).")],
+    data: Annotated[Path, typer.Option(help="A data set in nnU-Net's raw layout.")],
+    run: Annotated[Path, typer.Option(help="The run's folder; one broken off goes on.")],
+    split: Annotated[Split, typer.Option(help="The cases to learn from.")] = Split.TRAIN,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or cuda:N.")] = "cpu",
+    precision: Annotated[
+        Precision | None, typer.Option(help="Instead of the recipe's; bfloat16 is quick on a GPU.")
+    ] = None,
+    initial: Annotated[
+        Path | None, typer.Option(help="A run or checkpoint whose weights to start from.")
+    ] = None,
+    coarse: Annotated[
+        Path | None, typer.Option(help="The coarse network's run, where a recipe asks for it.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for prepared cases, for data larger than the memory."),
+    ] = None,
+    pseudo_label_rounds: Annotated[
+        int, typer.Option(min=0, help="Rounds of self-training before the last training.")
+    ] = 0,
+) -> None:
+    """Train one network by RECIPE: a localizer, or a segmenter. Broken off, it can be called again.
+
+    Writes the recipe, checkpoint.pt, curve.csv and run.json into the run's folder.
+    """
+    if any(find_spec(package) is None for package in ("torch", "monai", "nibabel")):
+        refuse("Training needs PyTorch and MONAI: pip install oarlock[training]")
+    from models.training.dataset import DatasetError, read_dataset
+    from models.training.recipe_file import RecipeError, overridden, read_recipe
+
+    try:
+        changed = {"steps": steps, "seed": seed, "precision": precision and str(precision)}
+        chosen = overridden(read_recipe(recipe), **changed)
+        read_dataset(data)  # what is wrong there is told before PyTorch and MONAI are loaded
+        from models.training.pseudo_labels import self_train
+        from models.training.train import Sources
+
+        workers = min(MOST_WORKERS, cpu_count() or 1)
+        sources = Sources(data, str(split), initial, coarse, cache, workers)
+        with _bars() as announce:
+            facts = self_train(chosen, sources, run, device, pseudo_label_rounds, announce)
+    except (DatasetError, RecipeError) as error:
+        refuse(str(error))
+    out.print(
+        f"{facts.steps} steps on {facts.cases} cases in {facts.seconds:.0f} s: see {run}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str], Callable[[CurveRow], None]]]:
+    """A bar per training on a terminal; elsewhere a line whenever there is something to tell."""
+    columns = (
+        TextColumn("{task.description:>9}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[found]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+
+        def announce(title: str) -> Callable[[CurveRow], None]:
+            task = progress.add_task(title, total=None, found="")
+
+            def report(row: CurveRow) -> None:
+                progress.update(task, completed=row.step, total=row.steps)
+                if row.loss is None:
+                    return
+                found = f"loss {row.loss:.4f}"
+                if not math.isnan(row.dice):
+                    found += f", Dice {row.dice:.4f}"
+                progress.update(task, found=found)
+                if not err.is_terminal:
+                    line = f"{title}: step {row.step} of {row.steps}, {found}"
+                    err.print(line, highlight=False, soft_wrap=True)
+
+            return report
+
+        yield announce
