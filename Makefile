@@ -1,5 +1,5 @@
 # Daily commands. Each calls the script or module that does the work, so none needs make.
-.PHONY: help setup demo test serve check format coverage mutation bench bench-geometry openapi
+.PHONY: help setup demo test serve check format coverage mutation bench bench-geometry networks openapi
 
 help:
 	@echo "make demo     contour a phantom through the whole server; results in demo/"
@@ -11,6 +11,7 @@ help:
 	@echo "make coverage which branches of contouring/ no test takes"
 	@echo "make mutation do the unit tests notice when the geometry is spoilt?"
 	@echo "make bench    time the pipeline, stage by stage, beside the usual way"
+	@echo "make networks write the tables of docs/networks.md anew"
 	@echo "make bench-geometry  hold contours against the truth, beside rt-utils'"
 
 setup:
@@ -55,6 +56,11 @@ mutation:
 bench-geometry:
 	@./scripts/setup test
 	.venv/bin/python -m benchmarks.geometry
+
+# From the runs in benchmarks/trained/, the recipes and the networks' own sizes.
+networks:
+	@./scripts/setup test training
+	.venv/bin/python -m benchmarks.networks
 
 # The usual way, which the benchmark compares against, needs PyTorch and MONAI.
 bench:
