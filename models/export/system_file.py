@@ -1,0 +1,92 @@
+"""Systems: which networks make a bundle, and what its card says that no recipe does.
+
+The shipped ones lie in `models/export/systems/`; `docs/export.md`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.card import Margin, Name
+from models.export.onnx_export import ExportError
+
+SYSTEMS = Path(__file__).parent / "systems"
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NetworkPart(_Strict):
+    """One network of a system.
+
+    `recipe`: what it is trained by, for the reader; the run that is exported holds its own.
+    `axes`: `dynamic` lets a window shrink to a scan smaller than it, and grow; `fixed` for networks
+    whose answer depends on the window's size. `window`, `overlap`: other than the recipe's.
+    """
+
+    recipe: Name
+    axes: Literal["fixed", "dynamic"] = "dynamic"
+    window: tuple[int, int, int] | None = None
+    overlap: Annotated[float, Field(ge=0, lt=0.9)] | None = None
+
+
+class LocalizerPart(NetworkPart):
+    """How its answer narrows the scan: to a box, or to a mask (`models.card.LocalizerCard`)."""
+
+    narrowing: Literal["box", "mask"] = "box"
+    margin_mm: tuple[Margin, Margin, Margin] | None = None
+    dilation_mm: Margin | None = None
+    minimum_component_cm3: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_narrowing(self) -> Self:
+        box, mask = self.margin_mm is not None, self.dilation_mm is not None
+        if (box, mask) != (self.narrowing == "box", self.narrowing == "mask"):
+            raise ValueError("a box takes margin_mm, a mask dilation_mm, and neither the other")
+        return self
+
+
+class SystemFile(_Strict):
+    """A whole system; the texts go into the card as they are."""
+
+    name: Name
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "0.1.0"
+    intended_use: Text
+    licence: Text = "As Oarlock itself; see LICENSE."
+    training_data: Text
+    evaluation: Text
+    localizer: LocalizerPart | None = None
+    segmenter: NetworkPart
+
+
+def shipped_systems() -> tuple[str, ...]:
+    """The names of the systems that come with Oarlock."""
+    return tuple(sorted(path.stem for path in SYSTEMS.glob("*.yaml")))
+
+
+def read_system(name_or_path: str | Path) -> SystemFile:
+    """A shipped system by its name, or one's own by its path; raises `ExportError`."""
+    path = next(
+        (p for p in (Path(name_or_path), SYSTEMS / f"{name_or_path}.yaml") if p.is_file()), None
+    )
+    if path is None:
+        raise ExportError(
+            f"there is no system {str(name_or_path)!r}: give a path to one, or one of "
+            f"{', '.join(shipped_systems())}"
+        )
+    try:
+        return SystemFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ExportError(f"{path}: not YAML: {error}") from None
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'system'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise ExportError(f"{path}: {faults}") from None
