@@ -13,6 +13,7 @@ from models.training.dataset import (
     CaseEntry,
     Dataset,
     DatasetError,
+    lie_alike,
     read_dataset,
     read_volume,
 )
@@ -101,8 +102,8 @@ def read_case(
     labels = np.zeros(hu.shape, np.uint8)
     if entry.labels is not None:
         drawn, _ = read_volume(entry.labels)
-        if drawn.shape != hu.shape:
-            raise DatasetError(f"{entry.labels}: its grid is not the image's")
+        if drawn.shape != hu.shape or not lie_alike(entry.image, entry.labels):
+            raise DatasetError(f"{entry.labels}: its grid is not the image's; resample the labels")
         lookup = np.zeros(256, np.uint8)
         for wanted, name in enumerate(structures, start=1):
             if name in dataset.labels:

@@ -25,6 +25,7 @@ TRAIN, VAL, ALL = "train", "val", "all"
 DATASET_FILE, DRAWN_FILE = "dataset.json", "cases.json"
 SPLIT_FILES = ("splits.json", "splits_final.json")
 IMAGES, LABELS = "imagesTr", "labelsTr"
+SAME_PLACE_MM = 0.01  # files keep positions in single precision
 IMAGE_ENDING, LABEL_ENDING = "_0000.nii.gz", ".nii.gz"
 # The publishers of OpenKBP call two structures otherwise in cases.json than in dataset.json.
 _NAMES_AT_THE_SOURCE = {"RightParotid": "Parotid_R", "LeftParotid": "Parotid_L"}
@@ -107,12 +108,26 @@ def read_volume(path: Path) -> tuple[NDArray[np.int16], tuple[float, float, floa
     return np.ascontiguousarray(values.astype(np.int16).transpose(2, 1, 0)), (z_mm, y_mm, x_mm)
 
 
+def lie_alike(first: Path, second: Path) -> bool:
+    """Whether the voxels of two volumes are at the same places, however the files are turned."""
+    one, other = _turned_affine(first), _turned_affine(second)
+    return bool(np.allclose(one, other, rtol=0, atol=SAME_PLACE_MM))
+
+
 def write_labels(path: Path, labels: NDArray[np.uint8], image: Path) -> None:
     """`labels` (z, y, x) as `read_volume` gives them, on the grid of `image`."""
     like = nibabel.Nifti1Image.from_filename(image)
     turned = like.as_reoriented(_turn(like))
     written = nibabel.Nifti1Image(labels.transpose(2, 1, 0), turned.affine)
     written.to_filename(path)
+
+
+def _turned_affine(path: Path) -> NDArray[np.float64]:
+    """From voxels, as `read_volume` turns them, to mm."""
+    image = nibabel.Nifti1Image.from_filename(path)
+    unturned = nibabel.orientations.inv_ornt_aff(_turn(image), image.shape)
+    affine: NDArray[np.float64] = image.affine @ unturned
+    return affine
 
 
 def _turn(image: nibabel.Nifti1Image) -> NDArray[np.float64]:

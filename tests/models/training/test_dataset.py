@@ -59,6 +59,37 @@ def test_labels_follow_the_names_that_are_asked_for(folder: Path) -> None:
     assert np.array_equal(case.labels == 3, own.labels == 1)
 
 
+def rewrite_labels(folder: Path, codes: str, shift_mm: float) -> None:
+    """The labels of `one`, turned to `codes` and moved towards the left."""
+    path = folder / "labelsTr" / "one.nii.gz"
+    labels = nibabel.Nifti1Image.from_bytes(nibabel.Nifti1Image.from_filename(path).to_bytes())
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.orientations.io_orientation(labels.affine),
+        nibabel.orientations.axcodes2ornt(codes),
+    )
+    turned = labels.as_reoriented(turn)
+    turned.affine[0, 3] -= shift_mm
+    nibabel.Nifti1Image(turned.dataobj, turned.affine).to_filename(path)
+
+
+def test_labels_may_be_turned_otherwise_than_their_image(folder: Path) -> None:
+    """A tool that draws writes axes in its own order; the places are the same."""
+    straight = read_cases(folder, "train")[0]
+    rewrite_labels(folder, "SAL", shift_mm=0.0)
+
+    turned = read_cases(folder, "train")[0]
+
+    assert np.array_equal(turned.labels, straight.labels)
+
+
+def test_labels_that_lie_elsewhere_than_their_image_are_refused(folder: Path) -> None:
+    """As many voxels, one voxel to the side: every border would be learned wrong."""
+    rewrite_labels(folder, "LPS", shift_mm=1.5)
+
+    with pytest.raises(DatasetError, match="its grid is not the image's"):
+        read_cases(folder, "train")
+
+
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "SAL", "PIR"])
 def test_arrays_run_towards_head_back_and_left_however_a_file_is_turned(
     tmp_path: Path, codes: str
