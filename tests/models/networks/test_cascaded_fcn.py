@@ -10,6 +10,7 @@ from torch.nn import functional  # noqa: E402 - torch may be missing outside CI
 
 from models.networks.cascaded_fcn import CascadedFcn  # noqa: E402
 from models.networks.cost import measure_cost  # noqa: E402
+from tests.models.networks.one_case import in_noise, learn_by_heart  # noqa: E402
 
 SMALL = (8, 16, 32)
 PUBLISHED_OUTPUTS = 8  # seven abdominal structures and the background
@@ -75,16 +76,9 @@ def test_it_learns_one_case_by_heart() -> None:
     labels = torch.zeros(1, 16, 16, 16, dtype=torch.long)
     labels[:, 3:12, 2:8, 3:13] = 1
     labels[:, 6:14, 9:14, 4:12] = 2
-    image = 0.7 * labels[:, None] + 0.3 * torch.randn(1, 1, 16, 16, 16)
-    network = CascadedFcn(3, SMALL).train()
-    optimiser = torch.optim.AdamW(network.parameters(), 5e-3)
+    image = in_noise(labels, (0.0, 0.7, 1.4))
 
-    for _ in range(60):
-        optimiser.zero_grad()
-        functional.cross_entropy(network(image), labels).backward()
-        optimiser.step()
-    with torch.no_grad():
-        answer = network.eval()(image).argmax(dim=1)
+    answer = learn_by_heart(CascadedFcn(3, SMALL), image, labels, rate=5e-3, steps=60)
 
     assert (answer == labels).float().mean() > 0.98
 

@@ -13,6 +13,7 @@ from models.networks.cost import measure_cost  # noqa: E402
 from models.networks.focal_fuse import OARFocalFuseNet  # noqa: E402
 from models.networks.fusion_backbone import FusionBackbone, ScaleFusion, fused_widths  # noqa: E402
 from models.networks.multi_scale_fusion import MultiScaleFusionNetwork  # noqa: E402
+from tests.models.networks.one_case import in_noise, learn_by_heart  # noqa: E402
 
 SCALES = range(4)
 SMALL_WIDTH = 4
@@ -159,16 +160,9 @@ def test_a_network_learns_one_case_by_heart(network: FusionBackbone) -> None:
     labels = torch.zeros(1, 32, 16, 16, dtype=torch.long)
     labels[:, 6:22, 2:7, 4:12] = 1
     labels[:, 10:28, 9:14, 4:12] = 2
-    brightness = torch.tensor((0.0, -1.0, 1.0))
-    image = brightness[labels][:, None] + 0.3 * torch.randn(1, 1, 32, 16, 16)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+    image = in_noise(labels, (0.0, -1.0, 1.0))
 
-    for _ in range(30):
-        optimiser.zero_grad()
-        functional.cross_entropy(network(image), labels).backward()
-        optimiser.step()
-    with torch.no_grad():
-        predicted = network(image).argmax(dim=1)
+    predicted = learn_by_heart(network, image, labels, rate=1e-2, steps=30)
 
     for structure in (1, 2):
         mask, truth = predicted == structure, labels == structure

@@ -10,6 +10,7 @@ from torch.nn import functional  # noqa: E402 - torch may be missing outside CI
 
 from models.networks.cost import NetworkCost, measure_cost  # noqa: E402
 from models.networks.pconv_localizer import PartialConvolution, PConvLocalizer  # noqa: E402
+from tests.models.networks.one_case import in_noise, learn_by_heart  # noqa: E402
 
 WINDOW = (128, 128, 128)
 NORMALISED_VALUES = 8_355_840  # of the levels, their blocks and the decoder, at 128 cubed
@@ -106,16 +107,10 @@ def test_it_learns_one_case_by_heart(as_published: bool) -> None:
     torch.manual_seed(3)
     labels = torch.zeros(1, 64, 64, 64, dtype=torch.long)
     labels[:, 16:48, 8:40, 12:48] = 1
-    image = 0.7 * labels[:, None] + 0.3 * torch.randn(1, 1, 64, 64, 64)
-    network = PConvLocalizer(as_published=as_published).train()
-    optimiser = torch.optim.AdamW(network.parameters(), 5e-3)
+    image = in_noise(labels, (0.0, 0.7))
+    network = PConvLocalizer(as_published=as_published)
 
-    for _ in range(20):
-        optimiser.zero_grad()
-        functional.cross_entropy(network(image), labels).backward()
-        optimiser.step()
-    with torch.no_grad():
-        answer = network.eval()(image).argmax(dim=1)
+    answer = learn_by_heart(network, image, labels, rate=5e-3, steps=20)
 
     assert (answer == labels).float().mean() > 0.98
 

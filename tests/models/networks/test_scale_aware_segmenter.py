@@ -15,6 +15,7 @@ from models.networks.metaformer_block import (  # noqa: E402
     SelfAttention,
 )
 from models.networks.scale_aware_segmenter import ScaleAwareSegmenter  # noqa: E402
+from tests.models.networks.one_case import in_noise, learn_by_heart  # noqa: E402
 
 PUBLISHED_OUTPUTS = 15  # thirteen organs, the tumour and the background
 PUBLISHED_PARAMETERS = 35.84e6  # Lyu et al., table 2
@@ -85,16 +86,9 @@ def test_it_learns_one_case_by_heart() -> None:
     labels = torch.zeros(1, 32, 32, 32, dtype=torch.long)
     labels[:, 6:24, 4:16, 6:26] = 1
     labels[:, 12:28, 18:28, 8:24] = 2
-    image = 0.7 * labels[:, None] + 0.3 * torch.randn(1, 1, 32, 32, 32)
-    network = ScaleAwareSegmenter(3, **SMALL).train()
-    optimiser = torch.optim.AdamW(network.parameters(), 6e-3)
+    image = in_noise(labels, (0.0, 0.7, 1.4))
 
-    for _ in range(50):
-        optimiser.zero_grad()
-        functional.cross_entropy(network(image), labels).backward()
-        optimiser.step()
-    with torch.no_grad():
-        answer = network.eval()(image).argmax(dim=1)
+    answer = learn_by_heart(ScaleAwareSegmenter(3, **SMALL), image, labels, rate=6e-3, steps=50)
 
     assert (answer == labels).float().mean() > 0.98
 
