@@ -10,7 +10,7 @@ from service.app import create_app
 from tests.service.answers import expect_problem
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
-from workers.jobs import NewJob, OutputRecord, Priority
+from workers.jobs import Job, NewJob, OutputRecord, Priority
 from workers.lease_store import LeaseStore, NewResult
 from workers.redis_server import RedisServer
 from workers.result_store import ResultStore
@@ -31,15 +31,21 @@ OLD_JOB = NewJob(
 )
 
 
-def test_an_old_structure_set_is_fetched_and_has_no_report(tmp_path: Path) -> None:
-    """It was made from no template, under another name, and nobody wrote a report then."""
-    settings = Settings(data=tmp_path, redis_url=RedisServer(tmp_path / "redis").url)
+def claim_old_job(data: Path) -> tuple[Settings, LeaseStore, Job]:
+    """`OLD_JOB` in a new store below `data`, claimed by a worker."""
+    settings = Settings(data=data, redis_url=RedisServer(data / "redis").url)
     engine = open_engine(settings.sql_url)
     migrate(engine)
     JobStore(engine).add([OLD_JOB])
     leases = LeaseStore(engine, lease_seconds=600, lost_attempts_limit=3)
     job = leases.claim("worker")
     assert job is not None
+    return settings, leases, job
+
+
+def test_an_old_structure_set_is_fetched_and_has_no_report(tmp_path: Path) -> None:
+    """It was made from no template, under another name, and nobody wrote a report then."""
+    settings, leases, job = claim_old_job(tmp_path)
     stored = ResultStore(tmp_path).keep(job.id, job.fence, FILES)
     outputs = (OutputRecord("generic", "rtstruct.dcm"),)
     leases.finish(job, NewResult(stored.folder, stored.files, outputs, (), (), {}))

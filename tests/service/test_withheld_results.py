@@ -10,14 +10,9 @@ from fastapi.testclient import TestClient
 from contouring.errors import ReleaseCheckError
 from service.app import create_app
 from tests.service.answers import expect_problem
-from tests.service.test_old_results import OLD_JOB
-from workers.database import migrate, open_engine
-from workers.job_store import JobStore
+from tests.service.test_old_results import claim_old_job
 from workers.jobs import Failure
-from workers.lease_store import LeaseStore
-from workers.redis_server import RedisServer
 from workers.result_store import ResultStore
-from workers.settings import Settings
 
 BREACH = "Cord strays 3.0 mm."
 REPORT = {
@@ -39,13 +34,7 @@ REPORT = {
 
 def test_the_report_is_fetched_and_the_structure_set_is_not(tmp_path: Path) -> None:
     """The reason of a job holds a sentence; what was measured stands in the report."""
-    settings = Settings(data=tmp_path, redis_url=RedisServer(tmp_path / "redis").url)
-    engine = open_engine(settings.sql_url)
-    migrate(engine)
-    JobStore(engine).add([OLD_JOB])
-    leases = LeaseStore(engine, lease_seconds=600, lost_attempts_limit=3)
-    job = leases.claim("worker")
-    assert job is not None
+    settings, leases, job = claim_old_job(tmp_path)
     error = ReleaseCheckError([BREACH])
     ResultStore(tmp_path).keep(job.id, job.fence, {"report.json": json.dumps(REPORT).encode()})
     leases.fail(job, Failure(error.code, str(error)))
