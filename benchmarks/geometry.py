@@ -42,7 +42,7 @@ from contouring.phantom_scan import Scan
 from contouring.phantom_series import write_phantom
 from contouring.provenance import Origin, Stamp
 from contouring.recipe import Cascade
-from contouring.roi import find_roi
+from contouring.roi import find_region
 from contouring.volume import CTVolume, build_volume
 from models.bundles import RELEASED, read_bundle
 from models.cascades import open_cascade
@@ -117,7 +117,8 @@ def predict(series: CTSeries, cascade: Cascade) -> tuple[CTVolume, Fields]:
     """What contouring begins with."""
     ct = build_volume(series, lambda _: None)
     stage, predictor = cascade.segmenter.stage, cascade.segmenter.predictor
-    box = find_roi(ct, cascade.localizer, lambda _: None) if cascade.localizer else None
+    found = find_region(ct, cascade.localizer, lambda _: None) if cascade.localizer else None
+    box = None if found is None else found.box
     return ct, predict_fields(ct, stage, predictor, box, lambda _: None)
 
 

@@ -50,12 +50,6 @@ def find_region(ct: CTVolume, localizer: Localizer, done: FractionDone) -> Regio
     return Region(box, _share(box, ct.grid))
 
 
-def find_roi(ct: CTVolume, localizer: Localizer, done: FractionDone) -> BoxMm | None:
-    """The box alone: around the mask, where the rule wants one."""
-    region = find_region(ct, localizer, done)
-    return None if region is None else region.box
-
-
 def _foreground(fields: Fields, minimum_cm3: float) -> NDArray[np.bool_]:
     """Components of at least the rule's volume (Lyu et al., section 2.3)."""
     mask = fields.logits[1:].max(axis=0) > fields.logits[0]

@@ -11,7 +11,8 @@ from contouring.grid import Grid
 from contouring.lattice import BoxMm, build_lattice
 from contouring.phantom_scan import Scan, even_offsets
 from contouring.recipe import Localizer, MaskRule, RoiRule
-from contouring.roi import find_region, find_roi
+from contouring.roi import find_region
+from contouring.volume import CTVolume
 from tests.contouring.grids import (
     SCANS,
     UNEVEN_SCAN,
@@ -29,6 +30,12 @@ def localizer(rule: RoiRule | MaskRule) -> Localizer:
     """Everything above 500 HU, seen at 2 x 3 x 3 mm."""
     stage = replace(native((96, 96, 96)), spacing_zyx_mm=(2.0, 3.0, 3.0))
     return Localizer(stage, rule, thresholds(500.0))
+
+
+def find_box(ct: CTVolume, coarse: Localizer) -> BoxMm | None:
+    """The region's box alone."""
+    region = find_region(ct, coarse, lambda _: None)
+    return None if region is None else region.box
 
 
 def corners_mm(grid: Grid, box: BoxMm) -> tuple[FloatArray, FloatArray]:
@@ -59,7 +66,7 @@ def test_the_box_holds_the_find_and_its_margin_per_patient_axis(scan: Scan) -> N
     """Margins are given along z, y and x of the patient, not of the image."""
     ct = volume_of(scan, balls(((4.0, -5.0, 6.0), 9.0)))  # type: ignore[arg-type]
 
-    box = find_roi(ct, localizer(RoiRule((7.0, 5.0, 3.0), 0.0)), lambda _: None)
+    box = find_box(ct, localizer(RoiRule((7.0, 5.0, 3.0), 0.0)))
 
     assert box is not None
     low, high = corners_mm(ct.grid, box)
@@ -73,7 +80,7 @@ def test_small_components_do_not_widen_the_box() -> None:
     """A bright crumb in the couch is no patient."""
     ct = volume_of(WIDE, balls(((-10.0, 8.0, -8.0), 9.0), ((22.0, -26.0, 24.0), 4.0)))  # type: ignore[arg-type]
 
-    box = find_roi(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)), lambda _: None)
+    box = find_box(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)))
 
     assert box is not None
     low, high = corners_mm(ct.grid, box)
@@ -85,7 +92,7 @@ def test_every_component_that_is_large_enough_counts() -> None:
     """A patient whose arms lie apart is still one patient."""
     ct = volume_of(WIDE, balls(((-20.0, 8.0, -8.0), 9.0), ((22.0, -20.0, 20.0), 9.0)))  # type: ignore[arg-type]
 
-    box = find_roi(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)), lambda _: None)
+    box = find_box(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)))
 
     assert box is not None
     low, high = corners_mm(ct.grid, box)
@@ -96,7 +103,7 @@ def test_the_box_stays_within_the_scan() -> None:
     """There is nothing to see beyond."""
     ct = volume_of(WIDE, balls(((0.0, 0.0, 0.0), 20.0)))  # type: ignore[arg-type]
 
-    box = find_roi(ct, localizer(RoiRule((500.0, 500.0, 500.0), 0.0)), lambda _: None)
+    box = find_box(ct, localizer(RoiRule((500.0, 500.0, 500.0), 0.0)))
 
     assert box is not None
     assert box.low == (0.0, 0.0, 0.0)
@@ -111,7 +118,7 @@ def test_nothing_found_is_none(rule: RoiRule | MaskRule) -> None:
     shapes = balls(((0.0, 0.0, 0.0), 9.0)) if rule.minimum_component_cm3 else balls()
     ct = volume_of(WIDE, shapes)  # type: ignore[arg-type]
 
-    box = find_roi(ct, localizer(rule), lambda _: None)
+    box = find_box(ct, localizer(rule))
 
     assert box is None
 
@@ -166,6 +173,6 @@ def test_whatever_is_not_background_is_the_region() -> None:
     )
     organs = replace(localizer(RoiRule((0.0, 0.0, 0.0), 1.0)), predictor=either)
 
-    box = find_roi(ct, organs, lambda _: None)
+    box = find_box(ct, organs)
 
-    assert box == find_roi(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)), lambda _: None)
+    assert box == find_box(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)))
