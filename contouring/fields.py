@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from contouring.candidate_region import CandidateRegion, confine
 from contouring.errors import InferenceError
-from contouring.lattice import BoxMm, Lattice, build_lattice, resample, spacing_for_shape
+from contouring.lattice import (
+    BoxMm,
+    Lattice,
+    build_lattice,
+    kept_where_near,
+    resample,
+    spacing_for_shape,
+)
 from contouring.recipe import AIR_HU, IntensityRule, Predictor, Stage
 from contouring.volume import CTVolume
 from contouring.windows import blending_weights, plan_windows
@@ -142,6 +149,8 @@ def margin(
 
 def _stage_lattice(ct: CTVolume, stage: Stage, box: BoxMm | None) -> Lattice:
     spacing = stage.spacing_zyx_mm
+    if spacing is not None and stage.own_within is not None:
+        spacing = kept_where_near(ct.grid, spacing, stage.own_within)
     if stage.shape_zyx is not None:
         spacing = spacing_for_shape(ct.grid, stage.shape_zyx)
     return build_lattice(ct.grid, spacing, box, stage.window_zyx)

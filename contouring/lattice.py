@@ -107,6 +107,33 @@ def build_lattice(
     return Lattice((axes[0], axes[1], axes[2]), order, flipped)
 
 
+def kept_where_near(
+    grid: Grid,
+    spacing_zyx_mm: tuple[float | None, float | None, float | None],
+    own_within: float,
+) -> tuple[float | None, float | None, float | None]:
+    """`spacing_zyx_mm`, but None where the CT's own differs by a factor of at most `own_within`.
+
+    Samples between voxels that lie hardly wider or closer blur the image and gain nothing.
+    """
+    order, _ = canonical_order(grid)
+    z, y, x = (
+        None if asked is None or is_near(_own_spacing_mm(grid, axis), asked, own_within) else asked
+        for axis, asked in zip(order, spacing_zyx_mm, strict=True)
+    )
+    return z, y, x
+
+
+def is_near(own_mm: float, asked_mm: float, factor: float) -> bool:
+    """Whether one is at most `factor` times the other, whichever is larger."""
+    return max(own_mm, asked_mm) <= factor * min(own_mm, asked_mm) * (1 + SAME_POSITION_MM)
+
+
+def _own_spacing_mm(grid: Grid, axis: int) -> float:
+    positions = grid.axes_mm[axis]
+    return float(np.median(np.diff(positions))) if len(positions) > 1 else 0.0
+
+
 def spacing_for_shape(grid: Grid, shape_zyx: tuple[int, int, int]) -> tuple[float, float, float]:
     """The canonical spacing (mm) at which the whole scan takes `shape_zyx` samples."""
     order, _ = canonical_order(grid)

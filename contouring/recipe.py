@@ -101,9 +101,10 @@ class Stage:
     """One network's view of a CT.
 
     Exactly one of `spacing_zyx_mm` and `shape_zyx` is set, or neither for the CT's own grid; an
-    axis whose spacing is None keeps the CT's own positions. `window_zyx`: voxels the network sees
-    at once, one slice for a network of two dimensions; `overlap`: fraction of a window shared with
-    the next one; `multiple_of`: what each window side but one of 1 must be divisible by.
+    axis keeps the CT's own positions if its spacing is None, or if the CT's differs from it by a
+    factor of at most `own_within`. `window_zyx`: voxels the network sees at once, one slice for a
+    network of two dimensions; `overlap`: fraction of a window shared with the next one;
+    `multiple_of`: what each window side but one of 1 must be divisible by.
     """
 
     intensity: IntensityRule | PercentileRule
@@ -112,6 +113,7 @@ class Stage:
     multiple_of: int
     spacing_zyx_mm: SpacingMm | None = None
     shape_zyx: tuple[int, int, int] | None = None
+    own_within: float | None = None
 
     @property
     def plan(self) -> str:
@@ -119,6 +121,8 @@ class Stage:
         sampling = "at the CT's own voxels"
         if self.spacing_zyx_mm is not None:
             sampling = f"at {_times(self.spacing_zyx_mm)} mm"
+            if self.own_within is not None:
+                sampling += f" or the CT's own within a factor of {self.own_within:g}"
         elif self.shape_zyx is not None:
             sampling = f"at {_times(self.shape_zyx)} samples"
         return f"{sampling}, windows {_times(self.window_zyx)}, overlap {self.overlap:g}"

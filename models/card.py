@@ -21,6 +21,8 @@ ColourPart = Annotated[int, Field(ge=0, le=255)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 NotNegative = Annotated[float, Field(ge=0)]
 Spacing = Millimetres | Literal["native"]  # along one axis
+# Above this, voxels twice as wide as asked would be kept.
+OwnWithin = Annotated[float, Field(ge=1, lt=2)]
 
 
 class _Strict(BaseModel):
@@ -110,13 +112,18 @@ class ExportCard(_Strict):
 
 
 class StageCard(_Strict):
-    """One network of the cascade; a side of 1 in `window` makes it two-dimensional."""
+    """One network of the cascade; a side of 1 in `window` makes it two-dimensional.
+
+    `own_within`: an axis along which the scan's own spacing differs from `spacing_mm` by no more
+    than this factor is not resampled.
+    """
 
     artifact: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.onnx$")]
     sha256: Sha256
     input: InputCard = InputCard()
     output: OutputCard = OutputCard()
     spacing_mm: Literal["native"] | tuple[Spacing, Spacing, Spacing] | None = None
+    own_within: OwnWithin | None = None
     shape: tuple[Voxels, Voxels, Voxels] | None = None
     window: tuple[Voxels, Voxels, Voxels]
     multiple_of: Annotated[int, Field(ge=1, le=256)] = 1
@@ -129,6 +136,8 @@ class StageCard(_Strict):
     def _one_sampling(self) -> Self:
         if (self.spacing_mm is None) == (self.shape is None):
             raise ValueError("give either spacing_mm (z, y, x; or native) or shape (z, y, x)")
+        if self.own_within is not None and self.spacing_mm in (None, "native"):
+            raise ValueError("own_within needs spacing_mm (z, y, x) in mm")
         if any(side % self.multiple_of for side in self.window if side > 1):
             raise ValueError(f"window {self.window} is not a multiple of {self.multiple_of}")
         return self

@@ -50,6 +50,7 @@ def _stage(card: StageCard) -> Stage:
         multiple_of=card.multiple_of,
         spacing_zyx_mm=_spacing(card),
         shape_zyx=card.shape,
+        own_within=card.own_within,
     )
 
 

@@ -139,7 +139,9 @@ def _describe(stage: ExportedStage, artifact: Path) -> dict[str, Any]:
     card: dict[str, Any] = {
         "artifact": artifact.name,
         "sha256": hashlib.sha256(artifact.read_bytes()).hexdigest(),
-        **recipe.model_dump(mode="json", include={"spacing_mm", "shape"}, exclude_none=True),
+        **recipe.model_dump(
+            mode="json", include={"spacing_mm", "own_within", "shape"}, exclude_none=True
+        ),
         "window": list(window),
         "multiple_of": max(window) if is_fixed else recipe.multiple_of,
         "overlap": recipe.overlap if part.overlap is None else part.overlap,

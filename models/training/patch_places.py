@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contouring.lattice import is_near
 from models.training.averaging import reach_voxels
 from models.training.prepared_cases import PreparedCase
 from models.training.recipe_file import Augmentation, Recipe
@@ -71,7 +72,7 @@ class Place:
 
 
 def sample_spacing_mm(recipe: Recipe, case: PreparedCase) -> tuple[float, float, float]:
-    """Between samples along z, y, x: the recipe's, or the case's own where it says native."""
+    """Between samples along z, y, x: the recipe's, or the case's own where the recipe keeps it."""
     if recipe.shape is not None:
         # The first and the last sample lie on the scan's first and last voxel centres.
         z, y, x = (
@@ -82,8 +83,11 @@ def sample_spacing_mm(recipe: Recipe, case: PreparedCase) -> tuple[float, float,
         )
         return z, y, x
     asked = ("native",) * 3 if recipe.spacing_mm in (None, "native") else recipe.spacing_mm
+    factor = recipe.own_within
     z, y, x = (
-        own if side == "native" else float(side)
+        own
+        if side == "native" or (factor is not None and is_near(own, float(side), factor))
+        else float(side)
         for side, own in zip(asked, case.spacing_zyx_mm, strict=True)  # type: ignore[arg-type]
     )
     return z, y, x

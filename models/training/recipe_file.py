@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.card import Intensity, Name, NotNegative, Spacing, StructureCard, Voxels
+from models.card import Intensity, Name, NotNegative, OwnWithin, Spacing, StructureCard, Voxels
 from models.training.laterality import mirrored_labels
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -139,7 +139,8 @@ class Validation(_Strict):
 
 
 class Recipe(_Strict):
-    """A whole recipe; `spacing_mm`, `shape`, `window`, `multiple_of` and `overlap` as in a card.
+    """A whole recipe; `spacing_mm`, `own_within`, `shape`, `window`, `multiple_of` and `overlap` as
+    in a card.
 
     `patch`: voxels (z, y, x) that the network is trained on at once; `window`: what it is to see at
     once when it is used, the patch unless given. `binary`: any structure counts as 1.
@@ -151,6 +152,7 @@ class Recipe(_Strict):
     structures: Annotated[tuple[StructureCard, ...], Field(min_length=1)]
     intensity: Intensity
     spacing_mm: Literal["native"] | tuple[Spacing, Spacing, Spacing] | None = None
+    own_within: OwnWithin | None = None
     shape: Sides | None = None
     patch: Sides
     window: Sides | None = None
@@ -190,6 +192,8 @@ class Recipe(_Strict):
     def _fits_together(self) -> Self:
         if (self.spacing_mm is None) == (self.shape is None):
             raise ValueError("give either spacing_mm (z, y, x; or native) or shape (z, y, x)")
+        if self.own_within is not None and self.spacing_mm in (None, "native"):
+            raise ValueError("own_within needs spacing_mm (z, y, x) in mm")
         for field, sides in (("patch", self.patch), ("window", self.sliding_window)):
             if any(side % self.multiple_of for side in sides if side > 1):
                 raise ValueError(f"{field} {sides} is not a multiple of {self.multiple_of}")

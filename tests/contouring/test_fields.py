@@ -178,6 +178,32 @@ def test_a_stage_with_spacing_sees_the_ct_at_that_spacing() -> None:
     assert [np.diff(axis)[0] for axis in fields.lattice.axes_mm] == pytest.approx([4.0, 3.0, 2.0])
 
 
+@pytest.mark.parametrize(
+    ("asked_mm", "seen_mm"),
+    [
+        ((2.5, 2.0, 1.6), (3.0, 1.7, 1.2)),  # all near the scan's own
+        ((2.2, 1.7, 0.8), (3.0, 1.7, 0.8)),  # one further off, to either side
+        ((4.5, 1.2, 1.2), (4.5, 1.7, 1.2)),
+    ],
+)
+def test_a_stage_keeps_the_scan_s_own_voxels_where_they_are_near_its_spacing(
+    asked_mm: tuple[float, float, float], seen_mm: tuple[float, float, float]
+) -> None:
+    """Samples that lie hardly wider or closer than voxels blur small organs and gain nothing."""
+    ct = random_ct(replace(UNEVEN_SCAN, slice_offsets_mm=even_offsets(10, 3.0)))
+    stage = replace(native((4, 4, 4)), spacing_zyx_mm=asked_mm, own_within=1.43)
+
+    fields = predict_fields(ct, stage, thresholds(100.0), None, lambda _: None)
+
+    steps = [np.diff(axis)[0] for axis in fields.lattice.axes_mm]
+    assert steps == pytest.approx(seen_mm)
+    for samples, own, step, own_step in zip(
+        fields.lattice.axes_mm, ct.grid.axes_mm, seen_mm, (3.0, 1.7, 1.2), strict=True
+    ):
+        if step == own_step:
+            assert np.array_equal(samples, own)
+
+
 def test_a_stage_with_a_shape_sees_the_whole_scan_in_it() -> None:
     """As localizers do that were trained on scans of one size."""
     network = thresholds(100.0)

@@ -100,6 +100,13 @@ def test_a_plan_names_the_axes_that_keep_the_scan_s_own_positions() -> None:
     assert stage.plan == "at nativex2x2 mm, windows 1x256x256, overlap 0.25"
 
 
+def test_a_plan_names_the_factor_within_which_voxels_are_kept() -> None:
+    """It decides where a network looks as much as its spacing does."""
+    stage = replace(NATIVE, spacing_zyx_mm=(2.5, 3.9, 3.9), own_within=1.45)
+
+    assert stage.plan.startswith("at 2.5x3.9x3.9 mm or the CT's own within a factor of 1.45, ")
+
+
 def test_a_cascade_says_how_its_networks_see_a_scan() -> None:
     """Structure sets of another window plan get other UIDs: their contours may differ."""
     coarse = replace(NATIVE, shape_zyx=(128, 128, 64), overlap=0.0)

@@ -173,6 +173,14 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
         lambda c: c["segmenter"].update(export={"exporter": "PyTorch 2.11", "operator_set": 20}),
         "segmenter.export.tolerance",
     ),
+    "own voxels beside nothing asked for": (
+        lambda c: c["segmenter"].update(spacing_mm="native", own_within=1.4),
+        "own_within needs spacing_mm",
+    ),
+    "own voxels twice as wide": (
+        lambda c: c["segmenter"].update(spacing_mm=[2, 2, 2], own_within=2),
+        "segmenter.own_within",
+    ),
     "margin inwards": (
         lambda c: c.update(localizer=localizer(margin_mm=[-5, 5, 5])),
         "localizer.margin_mm",

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs the training extra")
 from contouring.lattice import averaging_matrix  # noqa: E402 - torch may be missing
 from contouring.recipe import IntensityRule, PercentileRule  # noqa: E402
 from models.training.cases import AIR_HU, TrainingCase  # noqa: E402
-from models.training.patch_places import whole_place  # noqa: E402
+from models.training.patch_places import sample_spacing_mm, whole_place  # noqa: E402
 from models.training.patches import PatchSampler  # noqa: E402
 from models.training.prepared_cases import PreparedCase, prepare_case  # noqa: E402
 from models.training.recipe_file import Recipe  # noqa: E402
@@ -133,6 +133,14 @@ def test_coarse_samples_are_averaged_as_when_the_network_is_used(spacing: list[f
         served = np.moveaxis(np.tensordot(weights, served, (1, axis)), 0, axis)
     inner = (slice(3, -3),) * 3  # beyond the scan's ends a patch has air
     assert np.std(image[inner] * 1000 - served[inner]) < 0.2 * np.std(served[inner])
+
+
+def test_voxels_near_the_recipe_s_spacing_are_learned_from_as_they_are() -> None:
+    """As the network is used: resampled only along the axis that is further off."""
+    recipe = phantom_recipe(spacing_mm=[2.5, 4.2, 4.2], own_within=1.4)
+    case = replace(prepared(recipe), spacing_zyx_mm=(4.0, 4.0, 3.0))
+
+    assert sample_spacing_mm(recipe, case) == (2.5, 4.0, 3.0)
 
 
 def test_a_case_without_labels_is_shown_whole_where_others_are_cut() -> None:

@@ -130,6 +130,7 @@ def test_recipes_that_extend_each_other_are_refused(tmp_path: Path) -> None:
         ({"patch": [64, 48, 50]}, "patch .* is not a multiple of 16"),
         ({"spacing_mm": None}, "give either spacing_mm"),
         ({"shape": [64, 64, 64], "spacing_mm": None}, "must be shape"),
+        ({"spacing_mm": "native", "own_within": 1.4}, "own_within needs spacing_mm"),
         ({"binary": True}, "loss.kind region and binary"),
         ({"sampling": {"emphasis": {"Liver": 2}}}, "sampling.emphasis: Liver is no structure"),
         ({"loss": {"voxel_weights": {"Liver": 2}}}, "loss.voxel_weights: Liver is no structure"),
