@@ -11,6 +11,8 @@ from scipy import ndimage
 from contouring.grid import Grid
 from contouring.lattice import BoxMm, Lattice
 
+PATIENT_HU = -300.0  # between air and fat, away from both
+
 
 @dataclass(frozen=True, eq=False)
 class CandidateRegion:
@@ -47,6 +49,19 @@ class CandidateRegion:
             for own, wanted in zip(self.lattice.axes_mm, lattice.axes_mm, strict=True)
         ]
         return lattice.to_canonical(self.lattice.to_ct_axes(self.mask)[np.ix_(*nearest)])
+
+
+def patient_mask(hu: NDArray[np.number]) -> NDArray[np.bool_]:
+    """(z, y, x) bool: the largest part of `hu` denser than air, filled slice by slice.
+
+    All of it where nothing is (the body of Roth et al., arXiv 1803.05431, section 2, without a hand
+    on it).
+    """
+    parts, count = ndimage.label(hu > PATIENT_HU)
+    if count == 0:
+        return np.ones(hu.shape, bool)
+    largest = parts == 1 + int(np.bincount(parts.ravel())[1:].argmax())
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in largest])
 
 
 def dilate(mask: NDArray[np.bool_], lattice: Lattice, reach_mm: float) -> NDArray[np.bool_]:

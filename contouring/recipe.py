@@ -160,11 +160,16 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class Localizer:
-    """The coarse network, over the whole scan: whatever is not background marks the region."""
+    """The coarse network, over the whole scan: whatever is not background marks the region.
+
+    With `body_reach_mm` only within that distance of the patient's body: beyond it the network was
+    never trained.
+    """
 
     stage: Stage
     rule: RoiRule | MaskRule
     predictor: Predictor
+    body_reach_mm: float | None = None
 
 
 @dataclass(frozen=True)

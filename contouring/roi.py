@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from contouring.candidate_region import CandidateRegion, dilate
-from contouring.fields import Fields, FractionDone, predict_fields
+from contouring.candidate_region import CandidateRegion, dilate, patient_mask
+from contouring.fields import FractionDone, predict_fields
 from contouring.grid import Grid
-from contouring.lattice import BoxMm, Lattice
+from contouring.lattice import BoxMm, Lattice, resample
 from contouring.recipe import Localizer, MaskRule, RoiRule
 from contouring.volume import CTVolume
 
@@ -40,7 +40,11 @@ def find_region(ct: CTVolume, localizer: Localizer, done: FractionDone) -> Regio
     """Around what the localizer found, as its rule has it; None if it found nothing."""
     fields = predict_fields(ct, localizer.stage, localizer.predictor, None, done)
     rule = localizer.rule
-    mask = _foreground(fields, rule.minimum_component_cm3)
+    found = fields.logits[1:].max(axis=0) > fields.logits[0]
+    if localizer.body_reach_mm is not None:
+        body = patient_mask(resample(ct.hu, ct.grid, fields.lattice))
+        found &= dilate(body, fields.lattice, localizer.body_reach_mm)
+    mask = _large_components(found, fields.lattice, rule.minimum_component_cm3)
     if not mask.any():
         return None
     if isinstance(rule, MaskRule):
@@ -50,11 +54,12 @@ def find_region(ct: CTVolume, localizer: Localizer, done: FractionDone) -> Regio
     return Region(box, _share(box, ct.grid))
 
 
-def _foreground(fields: Fields, minimum_cm3: float) -> NDArray[np.bool_]:
+def _large_components(
+    mask: NDArray[np.bool_], lattice: Lattice, minimum_cm3: float
+) -> NDArray[np.bool_]:
     """Components of at least the rule's volume (Lyu et al., section 2.3)."""
-    mask = fields.logits[1:].max(axis=0) > fields.logits[0]
     labels, count = ndimage.label(mask)
-    voxel_cm3 = _voxel_cm3(fields.lattice)
+    voxel_cm3 = _voxel_cm3(lattice)
     sizes_cm3 = np.bincount(labels.ravel(), minlength=count + 1) * voxel_cm3
     kept = sizes_cm3 >= minimum_cm3
     kept[0] = False

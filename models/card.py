@@ -147,13 +147,15 @@ class LocalizerCard(StageCard):
     """The coarse network: whatever is not background marks the region.
 
     `narrowing`: the segmenter sees a `box` around it, `margin_mm` larger on each side, or only the
-    voxels within `dilation_mm` of it: a `mask`.
+    voxels within `dilation_mm` of it: a `mask`. `body_reach_mm`: only what lies within that distance
+    of the patient's body counts.
     """
 
     channels: Annotated[int, Field(ge=2, le=255)] = 2
     narrowing: Literal["box", "mask"] = "box"
     margin_mm: tuple[Margin, Margin, Margin] | None = None
     dilation_mm: Margin | None = None
+    body_reach_mm: Margin | None = None
     minimum_component_cm3: NotNegative = 0.0
 
     @model_validator(mode="after")

@@ -32,6 +32,7 @@ def _localizer(bundle: Bundle, threads: int | None) -> Localizer | None:
         _stage(card),
         _narrowing(card),
         OnnxPredictor(bundle.folder, card, card.channels, threads),
+        card.body_reach_mm,
     )
 
 

@@ -165,4 +165,7 @@ def _narrowing(part: LocalizerPart, stage: ExportedStage) -> dict[str, Any]:
     """How the localizer's answer narrows the scan, as the card says it."""
     fields = {"channels", "narrowing", "margin_mm", "dilation_mm", "minimum_component_cm3"}
     narrowing = part.model_dump(mode="json", include=fields, exclude_none=True)
+    candidate = stage.recipe.candidate
+    if candidate is not None and candidate.region == "body":
+        narrowing["body_reach_mm"] = candidate.dilation_mm
     return {"channels": stage.recipe.classes, **narrowing}

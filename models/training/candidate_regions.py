@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import nn
 
+from contouring.candidate_region import patient_mask
 from models.training.cases import TrainingCase
 from models.training.patches import PatchSampler
 from models.training.prediction import on_voxels, soft_vote
 from models.training.prepared_cases import Marker, PreparedCase, prepare_case
 from models.training.recipe_file import Recipe, RecipeError
 from models.training.runs import CHECKPOINT, load_network
-
-BODY_HU = -300.0  # between air and fat, away from both
 
 
 def build_marker(recipe: Recipe, coarse: Path | None, device: torch.device) -> Marker | None:
@@ -52,12 +51,7 @@ class BodyMarker:
         self.dilation_mm = dilation_mm
 
     def __call__(self, case: TrainingCase) -> NDArray[np.bool_]:
-        parts, count = ndimage.label(case.hu > BODY_HU)
-        if count == 0:
-            return np.ones(case.hu.shape, bool)
-        largest = parts == 1 + int(np.bincount(parts.ravel())[1:].argmax())
-        filled = np.stack([ndimage.binary_fill_holes(plane) for plane in largest])
-        return dilated(filled, case, self.dilation_mm)
+        return dilated(patient_mask(case.hu), case, self.dilation_mm)
 
 
 class CoarseMarker:

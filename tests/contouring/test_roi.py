@@ -123,6 +123,23 @@ def test_nothing_found_is_none(rule: RoiRule | MaskRule) -> None:
     assert box is None
 
 
+def test_beyond_the_body_s_reach_nothing_counts() -> None:
+    """A network that learned within the patient says anything of the couch below."""
+    ct = volume_of(WIDE, balls(((0.0, 0.0, 0.0), 12.0), ((0.0, 30.0, 0.0), 12.0)))  # type: ignore[arg-type]
+    hu = ct.hu.copy()
+    hu[:, 38:42] = -1000  # a gap of air: what lies behind it is no longer the patient
+    coarse = replace(localizer(RoiRule((0.0, 0.0, 0.0), 0.0)), body_reach_mm=0.0)
+    last_row_mm = 38 * 1.7
+
+    everywhere = find_box(replace(ct, hu=hu), replace(coarse, body_reach_mm=None))
+    within = find_box(replace(ct, hu=hu), coarse)
+
+    assert everywhere is not None
+    assert within is not None
+    assert everywhere.high[1] > last_row_mm + 5.0
+    assert within.high[1] < last_row_mm
+
+
 @pytest.mark.parametrize("scan", [replace(WIDE, position=s.position) for s in SCANS], ids=name_of)
 def test_a_mask_is_what_was_found_and_all_within_its_reach(scan: Scan) -> None:
     """In millimetres of the patient, to within a step of the coarse lattice."""
