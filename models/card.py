@@ -147,8 +147,8 @@ class LocalizerCard(StageCard):
     """The coarse network: whatever is not background marks the region.
 
     `narrowing`: the segmenter sees a `box` around it, `margin_mm` larger on each side, or only the
-    voxels within `dilation_mm` of it: a `mask`. `body_reach_mm`: only what lies within that distance
-    of the patient's body counts.
+    voxels within `dilation_mm` of it: a `mask`. `body_reach_mm`: only what lies within that
+    distance of the patient's body counts.
     """
 
     channels: Annotated[int, Field(ge=2, le=255)] = 2
