@@ -57,7 +57,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     pick_templates(find_templates(settings.template_folders), settings.default_template_names)
     engine = open_engine(settings.sql_url)
     migrate(engine)
-    leases = LeaseStore(engine, settings.lease_seconds, settings.lost_attempts_limit)
+    leases = LeaseStore(engine, settings.lease_seconds, settings.attempt_limits)
     supervisor = Supervisor(redis_server, leases, settings.stop_seconds)
     supervisor.start()
     out.print(f"Oarlock is at http://{settings.host}:{settings.port}/", highlight=False)

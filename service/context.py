@@ -57,7 +57,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
     engine = open_engine(settings.sql_url)
     migrate(engine)
     jobs = JobStore(engine)
-    leases = LeaseStore(engine, settings.lease_seconds, settings.lost_attempts_limit)
+    leases = LeaseStore(engine, settings.lease_seconds, settings.attempt_limits)
     publisher = Publisher(settings.require_redis_url(), settings.job_seconds_limit)
     reconciler = Reconciler(jobs, leases, publisher, series, settings.reconcile_seconds)
     reconciler.start()

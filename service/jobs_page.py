@@ -49,8 +49,8 @@ small { display: block; }
 ul { margin: 0; padding-left: 1.1rem; }
 .state { border: 1px solid currentColor; border-radius: 1rem; padding: .05rem .6rem; }
 .done { color: light-dark(#17692e, #6fd28a); }
-.failed { color: light-dark(#b3261e, #ff8a80); }
-.refused { color: light-dark(#8a5300, #ffb95c); }
+.failed, .poisoned { color: light-dark(#b3261e, #ff8a80); }
+.refused, .retry { color: light-dark(#8a5300, #ffb95c); }
 .running { color: light-dark(#1451a8, #8ab4f8); }
 """
 

@@ -25,6 +25,9 @@ from workers.tables import jobs, results
 URGENT_HEAD_START = timedelta(minutes=30)
 """An urgent job goes before normal ones at most this much older, so none waits for ever."""
 
+NO_LOSSES: Mapping[str, int] = {"child_deaths": 0, "lost_leases": 0, "transient_errors": 0}
+NOT_DUE: Mapping[str, None] = {"due_clock": None, "due_at": None}
+
 
 def select_jobs() -> Select[tuple[object, ...]]:
     """Jobs with what their results say."""
@@ -59,7 +62,7 @@ def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
         "warnings": list(job.warnings),
         "attempt": 0,
         "fence": 0,
-        "lost_attempts": 0,
+        **NO_LOSSES,
         "cancel_requested": False,
         "progress": 0.0,
         "created_at": now,
@@ -102,7 +105,7 @@ _PLAIN = (
     "parameters",
     "attempt",
     "fence",
-    "lost_attempts",
+    *NO_LOSSES,
     "cancel_requested",
     "stage",
     "progress",

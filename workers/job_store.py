@@ -16,6 +16,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from contouring.errors import UnknownJobError, WrongJobStateError
 from workers.database import writing
 from workers.job_rows import (
+    NO_LOSSES,
+    NOT_DUE,
     build_failure_values,
     build_row,
     find_turn,
@@ -25,6 +27,7 @@ from workers.job_rows import (
 from workers.jobs import (
     CLAIMABLE,
     RETRYABLE,
+    WAITING,
     Job,
     JobState,
     NewJob,
@@ -110,11 +113,11 @@ class JobStore:
     def cancel(self, job_id: str) -> Job:
         """Cancel a waiting job now; ask the worker of a running one to stop."""
         mine = jobs.c.id == job_id
-        waiting = update(jobs).where(mine, jobs.c.state.in_(CLAIMABLE))
+        waiting = update(jobs).where(mine, jobs.c.state.in_(WAITING))
         running = update(jobs).where(mine, jobs.c.state == JobState.RUNNING)
         with self._writing.begin() as connection:
             cancelled = connection.execute(
-                waiting.values(state=JobState.CANCELLED, finished_at=self._now())
+                waiting.values(state=JobState.CANCELLED, finished_at=self._now(), **NOT_DUE)
             )
             asked = connection.execute(running.values(cancel_requested=True))
             job = _find(connection, job_id)
@@ -123,7 +126,7 @@ class JobStore:
             return job
 
     def retry(self, job_id: str) -> Job:
-        """Put a failed, refused or cancelled job back in line; no attempt counts against it."""
+        """Put a job that ended without a result back in line; no attempt counts against it."""
         again = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(RETRYABLE))
         with self._writing.begin() as connection:
             priority = _find(connection, job_id).priority
@@ -131,7 +134,7 @@ class JobStore:
                 again.values(
                     state=JobState.PENDING,
                     turn_at=find_turn(priority, self._now()),
-                    lost_attempts=0,
+                    **NO_LOSSES,
                     cancel_requested=False,
                     stage=None,
                     progress=0.0,
@@ -143,7 +146,7 @@ class JobStore:
             job = _find(connection, job_id)
             if changed.rowcount == 0:
                 raise WrongJobStateError(
-                    job_id, job.state, "only a failed, refused or cancelled job is run again"
+                    job_id, job.state, "only a job that ended without a result is run again"
                 )
             return job
 

@@ -22,9 +22,11 @@ class JobState(StrEnum):
     PENDING = "pending"  # recorded, no worker told yet
     QUEUED = "queued"  # a worker has been told
     RUNNING = "running"  # a worker holds its lease
+    RETRY = "retry"  # an error that may pass stopped it; it waits for its next attempt
     DONE = "done"
     FAILED = "failed"
     REFUSED = "refused"  # its pixels cannot be contoured faithfully
+    POISONED = "poisoned"  # it killed the process that ran it, time and again
     CANCELLED = "cancelled"
 
 
@@ -35,8 +37,7 @@ class Priority(StrEnum):
     URGENT = "urgent"
 
 
-# RUNNING to PENDING: the worker was lost. FAILED, REFUSED and CANCELLED to PENDING: a person wants
-# it again.
+# RUNNING to PENDING: the worker was lost. From an end to PENDING: a person wants it again.
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.PENDING: frozenset({JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED}),
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
@@ -45,13 +46,17 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
             JobState.DONE,
             JobState.FAILED,
             JobState.REFUSED,
+            JobState.POISONED,
             JobState.CANCELLED,
+            JobState.RETRY,
             JobState.PENDING,
         }
     ),
+    JobState.RETRY: frozenset({JobState.PENDING, JobState.CANCELLED}),
     JobState.DONE: frozenset(),
     JobState.FAILED: frozenset({JobState.PENDING}),
     JobState.REFUSED: frozenset({JobState.PENDING}),
+    JobState.POISONED: frozenset({JobState.PENDING}),
     JobState.CANCELLED: frozenset({JobState.PENDING}),
 }
 
@@ -62,7 +67,8 @@ def find_sources(target: JobState) -> tuple[JobState, ...]:
 
 
 CLAIMABLE = find_sources(JobState.RUNNING)
-RETRYABLE = (JobState.FAILED, JobState.REFUSED, JobState.CANCELLED)
+WAITING = (*CLAIMABLE, JobState.RETRY)
+RETRYABLE = (JobState.FAILED, JobState.REFUSED, JobState.POISONED, JobState.CANCELLED)
 TERMINAL = (JobState.DONE, *RETRYABLE)
 
 
@@ -140,7 +146,9 @@ class Job:
     parameters: Mapping[str, object]
     attempt: int
     fence: int
-    lost_attempts: int
+    child_deaths: int
+    lost_leases: int
+    transient_errors: int
     cancel_requested: bool
     stage: str | None
     progress: float  # of `stage`, 0 to 1

@@ -23,8 +23,15 @@ from sqlalchemy import (
 )
 
 from contouring.errors import JobCancelledError, LeaseLostError
+from workers.attempt_limits import AttemptLimits, Loss
 from workers.database import read_lease_clock, writing
-from workers.job_rows import build_failure_values, merge_warnings, read_job, select_jobs
+from workers.job_rows import (
+    NOT_DUE,
+    build_failure_values,
+    merge_warnings,
+    read_job,
+    select_jobs,
+)
 from workers.job_store import read_clock
 from workers.jobs import CLAIMABLE, Failure, Job, JobState, OutputRecord, StructureRecord
 from workers.tables import jobs, results
@@ -54,12 +61,12 @@ class LeaseStore:
         self,
         engine: Engine,
         lease_seconds: float,
-        lost_attempts_limit: int,
+        limits: AttemptLimits,
         now: Callable[[], datetime] = read_clock,
     ) -> None:
         self._writing = writing(engine)
         self._lease_seconds = lease_seconds
-        self._lost_attempts_limit = lost_attempts_limit
+        self._limits = limits
         self._now = now
 
     def claim(self, worker: str) -> Job | None:
@@ -81,6 +88,7 @@ class LeaseStore:
                 stage=None,
                 progress=0.0,
                 started_at=self._now(),
+                **build_failure_values(None),
             )
             job_id = connection.scalar(claim.returning(jobs.c.id))
             if job_id is None:
@@ -126,6 +134,38 @@ class LeaseStore:
         """End a job whose series cannot be contoured faithfully, with the fault."""
         self._end(job, JobState.REFUSED, failure)
 
+    def postpone(self, job: Job, failure: Failure) -> None:
+        """Run the job again later, after an error that may pass; the last such error ends it."""
+        errors = job.transient_errors + 1
+        if errors >= self._limits.transient_errors:
+            self._end(job, JobState.FAILED, failure, transient_errors=errors)
+            return
+        pause_seconds = self._limits.find_pause_seconds(job.transient_errors)
+        with self._writing.begin() as connection:
+            clock, now = read_lease_clock(connection)
+            self._close(
+                connection,
+                job,
+                and_(_held(job), jobs.c.cancel_requested.is_not(true())),
+                state=JobState.RETRY,
+                finished_at=None,
+                started_at=None,
+                stage=None,
+                progress=0.0,
+                transient_errors=errors,
+                due_clock=clock,
+                due_at=now + pause_seconds,
+                **build_failure_values(failure),
+            )
+
+    def resume_due(self) -> int:
+        """Put jobs back in line whose pause is over; how many that concerns."""
+        with self._writing.begin() as connection:
+            clock, now = read_lease_clock(connection)
+            over = or_(jobs.c.due_clock != clock, jobs.c.due_at <= now)
+            resumed = update(jobs).where(jobs.c.state == JobState.RETRY, over)
+            return connection.execute(resumed.values(state=JobState.PENDING, **NOT_DUE)).rowcount
+
     def confirm_cancel(self, job: Job) -> None:
         """End a job whose worker has stopped because someone asked for it."""
         self._end(job, JobState.CANCELLED, None)
@@ -135,18 +175,23 @@ class LeaseStore:
         with self._writing.begin() as connection:
             clock, now = read_lease_clock(connection)
             over = or_(jobs.c.lease_clock != clock, jobs.c.lease_until < now)
-            return self._lose(connection, over)
+            return self._lose(connection, over, Loss.LOST_LEASE)
 
     def lose_worker(self, worker: str) -> int:
         """Give up a worker that is known to be dead, before its leases are over."""
         with self._writing.begin() as connection:
-            return self._lose(connection, jobs.c.worker == worker)
+            return self._lose(connection, jobs.c.worker == worker, Loss.LOST_LEASE)
+
+    def lose_child(self, worker: str) -> int:
+        """The same where the worker lives and the process that ran the job died."""
+        with self._writing.begin() as connection:
+            return self._lose(connection, jobs.c.worker == worker, Loss.CHILD_DEATH)
 
     def release_worker(self, worker: str) -> int:
         """Put back the jobs of a worker that was stopped on purpose; no attempt counts as lost."""
         mine = and_(jobs.c.state == JobState.RUNNING, jobs.c.worker == worker)
         with self._writing.begin() as connection:
-            return self._put_back(connection, mine, lost=0)
+            return self._put_back(connection, mine, None)
 
     def _report(self, job: Job, values: Mapping[str, object]) -> None:
         with self._writing.begin() as connection:
@@ -156,45 +201,44 @@ class LeaseStore:
             cancel_requested = connection.scalar(renewal.returning(jobs.c.cancel_requested))
         _raise_unless_wanted(job, cancel_requested)
 
-    def _end(self, job: Job, state: JobState, failure: Failure | None) -> None:
+    def _end(self, job: Job, state: JobState, failure: Failure | None, **values: object) -> None:
+        values |= build_failure_values(failure)
         with self._writing.begin() as connection:
-            self._close(connection, job, _held(job), state=state, **build_failure_values(failure))
+            self._close(connection, job, _held(job), state=state, **values)
 
     def _close(
         self, connection: Connection, job: Job, held: ColumnElement[bool], **values: object
     ) -> None:
         closing = update(jobs).where(held)
-        closing = closing.values(finished_at=self._now(), **values, **NO_LEASE)
+        closing = closing.values({"finished_at": self._now(), **values, **NO_LEASE})
         if connection.execute(closing).rowcount == 0:
             asked = select(jobs.c.cancel_requested).where(_held(job))
             _raise_unless_wanted(job, connection.scalar(asked))
 
-    def _lose(self, connection: Connection, lost: ColumnElement[bool]) -> int:
+    def _lose(self, connection: Connection, lost: ColumnElement[bool], loss: Loss) -> int:
         mine = and_(jobs.c.state == JobState.RUNNING, lost)
-        failure = Failure(
-            "worker-lost",
-            f"The worker was lost {self._lost_attempts_limit} times while it ran this job, which "
-            "may need more memory than it has: read the worker's log, then retry the job.",
-        )
+        state, failure = self._limits.find_end(loss)
         exhausted = and_(
             mine,
             jobs.c.cancel_requested.is_not(true()),
-            jobs.c.lost_attempts + 1 >= self._lost_attempts_limit,
+            jobs.c[loss] + 1 >= self._limits.find_limit(loss),
         )
-        failing = update(jobs).where(exhausted)
-        failed = connection.execute(
-            failing.values(
-                state=JobState.FAILED,
+        ending = update(jobs).where(exhausted)
+        ended = connection.execute(
+            ending.values(
+                state=state,
                 fence=jobs.c.fence + 1,
-                lost_attempts=jobs.c.lost_attempts + 1,
                 finished_at=self._now(),
+                **_count(loss),
                 **build_failure_values(failure),
                 **NO_LEASE,
             )
         )
-        return failed.rowcount + self._put_back(connection, mine, lost=1)
+        return ended.rowcount + self._put_back(connection, mine, loss)
 
-    def _put_back(self, connection: Connection, mine: ColumnElement[bool], lost: int) -> int:
+    def _put_back(
+        self, connection: Connection, mine: ColumnElement[bool], loss: Loss | None
+    ) -> int:
         cancelling = update(jobs).where(mine, jobs.c.cancel_requested.is_(true()))
         cancelled = connection.execute(
             cancelling.values(
@@ -210,14 +254,18 @@ class LeaseStore:
             .values(
                 state=JobState.PENDING,
                 fence=jobs.c.fence + 1,
-                lost_attempts=jobs.c.lost_attempts + lost,
                 stage=None,
                 progress=0.0,
                 started_at=None,
+                **_count(loss),
                 **NO_LEASE,
             )
         )
         return cancelled.rowcount + waiting.rowcount
+
+
+def _count(loss: Loss | None) -> dict[str, ColumnElement[int]]:
+    return {} if loss is None else {loss.value: jobs.c[loss] + 1}
 
 
 def _held(job: Job) -> ColumnElement[bool]:

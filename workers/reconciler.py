@@ -58,6 +58,7 @@ class Reconciler:
         given_up = self._leases.expire()
         if given_up:
             log.warning("%d running job(s) lost their worker", given_up)
+        self._leases.resume_due()
         self._publish()
         self._series.sweep()
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from workers.attempt_limits import AttemptLimits
+
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
 COMMISSIONING = "commissioning"  # its contours mean nothing on a patient
@@ -63,8 +65,14 @@ class Settings(BaseSettings):
     reconcile_seconds: float = Field(
         10.0, gt=0, description="Pause between two comparisons of database and queue."
     )
-    lost_attempts_limit: int = Field(
-        3, ge=1, description="Attempts a job may lose with its worker before it fails."
+    child_deaths_limit: int = Field(
+        3, ge=1, description="Deaths of its process at which a job is set aside as poisoned."
+    )
+    lost_leases_limit: int = Field(
+        10, ge=1, description="Attempts a job may lose with its worker before it fails."
+    )
+    transient_errors_limit: int = Field(
+        5, ge=1, description="Errors that may pass (a disk, a share) at which a job fails."
     )
     job_seconds_limit: int = Field(
         1380, ge=1, description="Longest run of one attempt; the job fails after it."
@@ -120,6 +128,15 @@ class Settings(BaseSettings):
     def default_template_names(self) -> tuple[str, ...]:
         """Templates of a job that names none."""
         return split_names(self.default_templates)
+
+    @property
+    def attempt_limits(self) -> AttemptLimits:
+        """How often each cause may cost a job an attempt."""
+        return AttemptLimits(
+            child_deaths=self.child_deaths_limit,
+            lost_leases=self.lost_leases_limit,
+            transient_errors=self.transient_errors_limit,
+        )
 
     def require_redis_url(self) -> str:
         """URL of the queue, where there must be one."""

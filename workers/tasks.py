@@ -42,7 +42,7 @@ def run_job(message: Mapping[str, object]) -> None:
     worker = build_worker_name(os.getppid())
     try:
         # This process is its worker's only child: what the worker still holds, a dead one held.
-        place.leases.lose_worker(worker)
+        place.leases.lose_child(worker)
         job = place.leases.claim(worker)
         if job is not None:
             run_claimed(job, place)
@@ -66,9 +66,20 @@ def run_claimed(job: Job, place: Workplace) -> None:
         log.info("job %s: refused, %s", job.id, error.fault)
     except (LeaseLostError, SQLAlchemyError):
         raise  # this process may not, or cannot, write the job's state
+    except OSError as error:
+        log.exception("job %s: the disk or a share failed; it is tried again", job.id)
+        postpone(job, build_failure(error), place)
     except Exception as error:
         log.exception("job %s: failed", job.id)
         place.leases.fail(job, build_failure(error))
+
+
+def postpone(job: Job, failure: Failure, place: Workplace) -> None:
+    """Try a job again later, unless somebody has cancelled it meanwhile."""
+    try:
+        place.leases.postpone(job, failure)
+    except JobCancelledError:
+        place.leases.confirm_cancel(job)
 
 
 def build_failure(error: Exception) -> Failure:
@@ -86,6 +97,12 @@ def build_failure(error: Exception) -> Failure:
             f"The job took longer than {settings.job_seconds_limit} s: raise "
             "OARLOCK_JOB_SECONDS_LIMIT or use a faster machine, then retry.",
         )
+    if isinstance(error, OSError):
+        return Failure(
+            "storage-failed",
+            f"The worker could not read or write its files ({error.strerror or error}): see that "
+            "the data folder is mounted, writable and not full, then retry the job.",
+        )
     return Failure(
         "unexpected-error",
         f"An unexpected error stopped the job ({type(error).__name__}): read the worker's log.",
@@ -97,7 +114,7 @@ def open_workplace() -> Workplace:
     """Stores and models of this process; opened after the fork, since neither survives one."""
     engine = open_engine(settings.sql_url)
     return Workplace(
-        leases=LeaseStore(engine, settings.lease_seconds, settings.lost_attempts_limit),
+        leases=LeaseStore(engine, settings.lease_seconds, settings.attempt_limits),
         series=SeriesStore(settings.data),
         results=ResultStore(settings.data),
         predictors=Predictors(settings.model_folders, settings.threads),

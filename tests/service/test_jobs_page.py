@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from contouring.composition import Status
 from service.app import create_app
+from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
 from workers.jobs import Failure, NewJob, OutputRecord, Priority, StructureRecord
@@ -88,7 +89,7 @@ def test_a_finished_job_shows_what_to_look_at_and_a_file_for_each_template(tmp_p
     engine = open_engine(settings.sql_url)
     migrate(engine)
     _add_job(engine, "description")
-    leases = LeaseStore(engine, lease_seconds=600, lost_attempts_limit=3)
+    leases = LeaseStore(engine, lease_seconds=600, limits=AttemptLimits())
     job = leases.claim("worker")
     assert job is not None
     leases.finish(job, RESULT)
@@ -111,7 +112,7 @@ def test_running_and_failed_jobs_explain_themselves(tmp_path: Path) -> None:
     settings = _build_settings(tmp_path)
     engine = open_engine(settings.sql_url)
     migrate(engine)
-    leases = LeaseStore(engine, lease_seconds=600, lost_attempts_limit=3)
+    leases = LeaseStore(engine, lease_seconds=600, limits=AttemptLimits())
     for description in ("fails", "runs"):
         _add_job(engine, description)
     fails, runs = leases.claim("worker"), leases.claim("worker")

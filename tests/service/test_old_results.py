@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from tests.service.answers import expect_problem
+from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
 from workers.jobs import Job, NewJob, OutputRecord, Priority
@@ -37,7 +38,7 @@ def claim_old_job(data: Path) -> tuple[Settings, LeaseStore, Job]:
     engine = open_engine(settings.sql_url)
     migrate(engine)
     JobStore(engine).add([OLD_JOB])
-    leases = LeaseStore(engine, lease_seconds=600, lost_attempts_limit=3)
+    leases = LeaseStore(engine, lease_seconds=600, limits=AttemptLimits())
     job = leases.claim("worker")
     assert job is not None
     return settings, leases, job

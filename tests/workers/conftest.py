@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from tests.workers.processes import run_postgresql
+from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
 from workers.jobs import NewJob, Priority
@@ -17,7 +18,7 @@ from workers.lease_store import LeaseStore
 from workers.redis_server import RedisServer
 from workers.settings import Settings
 
-LOST_ATTEMPTS_LIMIT = 3
+LIMITS = AttemptLimits(child_deaths=2, lost_leases=3, transient_errors=3, first_pause_seconds=100.0)
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +60,13 @@ def jobs(engine: Engine) -> JobStore:
 @pytest.fixture
 def leases(engine: Engine) -> LeaseStore:
     """Leases that last much longer than a test."""
-    return LeaseStore(engine, lease_seconds=600.0, lost_attempts_limit=LOST_ATTEMPTS_LIMIT)
+    return LeaseStore(engine, lease_seconds=600.0, limits=LIMITS)
 
 
 @pytest.fixture
 def short_leases(engine: Engine) -> LeaseStore:
     """Leases that are over as soon as they are taken."""
-    return LeaseStore(engine, lease_seconds=-1.0, lost_attempts_limit=LOST_ATTEMPTS_LIMIT)
+    return LeaseStore(engine, lease_seconds=-1.0, limits=LIMITS)
 
 
 @pytest.fixture

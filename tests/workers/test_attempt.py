@@ -13,6 +13,7 @@ from contouring.release_check import ReleaseReport
 from models.bundles import RELEASED, find_bundles
 from tests.phantoms import write_small_series
 from workers.attempt import Workplace, run_attempt
+from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
 from workers.jobs import NewJob, Priority
@@ -32,7 +33,7 @@ def place(tmp_path: Path) -> Workplace:
     migrate(engine)
     JobStore(engine).add([_build_job()])
     return Workplace(
-        leases=LeaseStore(engine, lease_seconds=600.0, lost_attempts_limit=3),
+        leases=LeaseStore(engine, lease_seconds=600.0, limits=AttemptLimits()),
         series=SeriesStore(tmp_path),
         results=ResultStore(tmp_path),
         predictors=Predictors((RELEASED,), 1),

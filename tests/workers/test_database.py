@@ -33,7 +33,7 @@ FIRST_JOB = {
     "parameters": "{}",
     "attempt": 1,
     "fence": 1,
-    "lost_attempts": 0,
+    "lost_attempts": 2,
     "cancel_requested": False,
     "progress": 1.0,
     "warnings": "[]",
@@ -102,6 +102,7 @@ def test_the_results_of_the_first_version_are_still_found(database_url: str) -> 
 
     job = JobStore(engine).find("job")
     engine.dispose()
+    assert (job.child_deaths, job.lost_leases, job.transient_errors) == (0, 2, 0)
     assert job.outputs == (OutputRecord("generic", "rtstruct.dcm"),)
     assert [(one.name, one.status, one.volume_cm3) for one in job.structures] == [
         ("Brainstem", "contoured", 25.5),

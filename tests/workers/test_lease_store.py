@@ -12,7 +12,8 @@ from sqlalchemy import Engine, update
 from contouring.composition import Status
 from contouring.errors import JobCancelledError, LeaseLostError
 from contouring.notices import Notice
-from tests.workers.conftest import LOST_ATTEMPTS_LIMIT
+from tests.workers.conftest import LIMITS
+from workers.attempt_limits import AttemptLimits
 from workers.database import writing
 from workers.job_rows import URGENT_HEAD_START
 from workers.job_store import JobStore
@@ -132,6 +133,7 @@ def test_a_worker_that_was_given_up_changes_nothing(
         lambda: short_leases.finish(frozen, RESULT),
         lambda: short_leases.fail(frozen, Failure("code", "reason")),
         lambda: short_leases.refuse(frozen, Failure("code", "reason")),
+        lambda: short_leases.postpone(frozen, Failure("code", "reason")),
         lambda: short_leases.confirm_cancel(frozen),
     ]
     for write in writes:
@@ -172,17 +174,140 @@ def test_a_job_whose_workers_keep_dying_fails_with_the_reason(
     """Otherwise one poisonous series would stop everything behind it."""
     (job,) = jobs.add([new_job()])
     states = []
-    for _ in range(LOST_ATTEMPTS_LIMIT):
+    for _ in range(LIMITS.lost_leases):
         short_leases.claim("worker")
         short_leases.expire()
         states.append(jobs.find(job.id).state)
 
     failed = jobs.find(job.id)
 
-    assert states == [JobState.PENDING] * (LOST_ATTEMPTS_LIMIT - 1) + [JobState.FAILED]
+    assert states == [JobState.PENDING] * (LIMITS.lost_leases - 1) + [JobState.FAILED]
     assert failed.failure is not None
     assert failed.failure.code == "worker-lost"
-    assert f"lost {LOST_ATTEMPTS_LIMIT} times" in failed.failure.reason
+    assert f"lost {LIMITS.lost_leases} times" in failed.failure.reason
+
+
+def test_a_job_whose_process_keeps_dying_is_set_aside_sooner(
+    jobs: JobStore, leases: LeaseStore, new_job: Callable[..., NewJob]
+) -> None:
+    """A worker that lived to tell it was not switched off: the series itself is suspect."""
+    (job,) = jobs.add([new_job()])
+    states = []
+    for _ in range(LIMITS.child_deaths):
+        leases.claim("worker")
+        leases.lose_child("worker")
+        states.append(jobs.find(job.id).state)
+
+    poisoned = jobs.find(job.id)
+
+    assert states == [JobState.PENDING] * (LIMITS.child_deaths - 1) + [JobState.POISONED]
+    assert poisoned.failure is not None
+    assert poisoned.failure.code == "process-died"
+
+
+def test_causes_are_counted_apart(
+    jobs: JobStore, leases: LeaseStore, new_job: Callable[..., NewJob]
+) -> None:
+    """A machine that was switched off says nothing about the series."""
+    (job,) = jobs.add([new_job()])
+    for lose in (leases.lose_worker, leases.lose_child, leases.lose_worker):
+        leases.claim("worker")
+        lose("worker")
+
+    now = jobs.find(job.id)
+
+    assert (now.state, now.child_deaths, now.lost_leases) == (JobState.PENDING, 1, 2)
+
+
+def test_an_error_that_may_pass_is_shown_while_the_job_waits(
+    jobs: JobStore, leases: LeaseStore, claimed: Job
+) -> None:
+    """Whoever looks sees that it is not forgotten, and why it waits."""
+    leases.postpone(claimed, Failure("storage-failed", "The share is gone."))
+
+    waiting = jobs.find(claimed.id)
+    assert (waiting.state, waiting.transient_errors) == (JobState.RETRY, 1)
+    assert waiting.failure == Failure("storage-failed", "The share is gone.")
+    assert waiting.finished_at is None
+    assert leases.resume_due() == 0
+    assert leases.claim("worker") is None
+
+
+def test_a_job_whose_pause_is_over_is_run_again(
+    engine: Engine, jobs: JobStore, new_job: Callable[..., NewJob]
+) -> None:
+    """And no longer shows what has passed."""
+    leases = LeaseStore(engine, 600.0, AttemptLimits(first_pause_seconds=0.0))
+    (job,) = jobs.add([new_job()])
+    first = leases.claim("worker")
+    assert first is not None
+    leases.postpone(first, Failure("storage-failed", "The share is gone."))
+
+    resumed = leases.resume_due()
+    second = leases.claim("worker")
+
+    assert resumed == 1
+    assert second is not None
+    assert (second.id, second.attempt, second.failure) == (job.id, 2, None)
+
+
+def test_a_pause_ends_with_the_clock_that_it_was_measured_by(
+    engine: Engine, leases: LeaseStore, claimed: Job
+) -> None:
+    """After a reboot nobody knows how long the machine was off."""
+    leases.postpone(claimed, Failure("storage-failed", "The share is gone."))
+    with writing(engine).begin() as connection:
+        connection.execute(update(jobs_table).values(due_clock="an earlier boot"))
+
+    assert leases.resume_due() == 1
+
+
+def test_an_error_that_does_not_pass_fails_the_job(
+    engine: Engine, jobs: JobStore, new_job: Callable[..., NewJob]
+) -> None:
+    """With the error as its reason."""
+    limits = AttemptLimits(transient_errors=3, first_pause_seconds=0.0)
+    leases = LeaseStore(engine, 600.0, limits)
+    (job,) = jobs.add([new_job()])
+    states = []
+    for _ in range(limits.transient_errors):
+        claimed = leases.claim("worker")
+        assert claimed is not None
+        leases.postpone(claimed, Failure("storage-failed", "The share is gone."))
+        states.append(jobs.find(job.id).state)
+        leases.resume_due()
+
+    failed = jobs.find(job.id)
+
+    assert states == [JobState.RETRY, JobState.RETRY, JobState.FAILED]
+    assert failed.failure == Failure("storage-failed", "The share is gone.")
+    assert failed.finished_at is not None
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    """A share that is gone for the night is not asked ten times a minute."""
+    limits = AttemptLimits(first_pause_seconds=5.0, longest_pause_seconds=300.0)
+
+    pauses = [limits.find_pause_seconds(errors) for errors in range(8)]
+
+    assert pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
+
+
+def test_a_job_that_waits_for_its_next_attempt_can_be_cancelled(
+    jobs: JobStore, leases: LeaseStore, claimed: Job
+) -> None:
+    """At once: no worker has it."""
+    leases.postpone(claimed, Failure("storage-failed", "The share is gone."))
+
+    assert jobs.cancel(claimed.id).state is JobState.CANCELLED
+
+
+def test_a_cancelled_job_is_not_postponed(jobs: JobStore, leases: LeaseStore, claimed: Job) -> None:
+    """Nobody wants its next attempt."""
+    jobs.cancel(claimed.id)
+
+    with pytest.raises(JobCancelledError):
+        leases.postpone(claimed, Failure("storage-failed", "The share is gone."))
 
 
 def test_a_worker_known_to_be_dead_is_given_up_at_once(
@@ -193,7 +318,7 @@ def test_a_worker_known_to_be_dead_is_given_up_at_once(
     assert leases.lose_worker("worker") == 1
 
     lost = jobs.find(claimed.id)
-    assert (lost.state, lost.lost_attempts) == (JobState.PENDING, 1)
+    assert (lost.state, lost.lost_leases, lost.child_deaths) == (JobState.PENDING, 1, 0)
 
 
 def test_a_worker_stopped_on_purpose_does_not_count_as_lost(
@@ -203,7 +328,7 @@ def test_a_worker_stopped_on_purpose_does_not_count_as_lost(
     leases.release_worker("worker")
 
     released = jobs.find(claimed.id)
-    assert (released.state, released.lost_attempts) == (JobState.PENDING, 0)
+    assert (released.state, released.lost_leases) == (JobState.PENDING, 0)
 
 
 def test_a_cancelled_job_stops_at_its_next_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,37 @@ def test_pixels_that_cannot_be_contoured_end_as_a_refused_job(
     refused = jobs.find(job.id)
     assert refused.state is JobState.REFUSED
     assert refused.failure == Failure("truncated-pixels", "slice 4 (z = -12.5 mm) ends too early.")
+
+
+def test_an_error_of_the_disk_is_tried_again_later(
+    jobs: JobStore, run: Callable[[Exception], None], new_job: Callable[..., NewJob]
+) -> None:
+    """A share that is remounted in the night must cost no patient's job."""
+    (job,) = jobs.add([new_job()])
+
+    run(OSError(errno.EIO, "Input/output error"))
+
+    waiting = jobs.find(job.id)
+    assert waiting.state is JobState.RETRY
+    assert waiting.failure is not None
+    assert waiting.failure.code == "storage-failed"
+    assert "Input/output error" in waiting.failure.reason
+
+
+def test_a_job_cancelled_while_the_disk_fails_ends(
+    jobs: JobStore,
+    place: Workplace,
+    new_job: Callable[..., NewJob],
+) -> None:
+    """It must not wait for an attempt that nobody wants."""
+    jobs.add([new_job()])
+    claimed = place.leases.claim("worker")
+    assert claimed is not None
+    jobs.cancel(claimed.id)
+
+    tasks.postpone(claimed, Failure("storage-failed", "The share is gone."), place)
+
+    assert jobs.find(claimed.id).state is JobState.CANCELLED
 
 
 def test_a_cancelled_attempt_ends_as_a_cancelled_job(

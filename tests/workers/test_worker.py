@@ -19,6 +19,7 @@ from contouring.phantom_series import write_phantom
 from models.bundles import RELEASED, find_bundles
 from tests.phantoms import write_small_series
 from tests.workers.processes import find_children, run_worker, wait_until
+from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
 from workers.jobs import Job, JobState, NewJob, Priority, build_series_digest
@@ -31,7 +32,7 @@ from workers.series_store import SeriesStore
 
 LONG_SCAN = Scan(slice_offsets_mm=even_offsets(40, 2.5))  # long enough to be killed in its middle
 LEASE_SECONDS = 3.0
-LOST_ATTEMPTS_LIMIT = 2
+CHILD_DEATHS_LIMIT = 2
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,14 @@ def desk(tmp_path: Path, redis_server: RedisServer) -> Iterator[Desk]:
     migrate(engine)
     jobs, series = JobStore(engine), SeriesStore(data)
     publisher = Publisher(redis_server.url, job_seconds_limit=600)
-    leases = LeaseStore(engine, LEASE_SECONDS, LOST_ATTEMPTS_LIMIT)
+    leases = LeaseStore(engine, LEASE_SECONDS, AttemptLimits())
     reconciler = Reconciler(jobs, leases, publisher, series, pause_seconds=3600.0)
     environment = {
         "OARLOCK_DATA": str(data),
         "OARLOCK_REDIS_URL": redis_server.url,
         "OARLOCK_LEASE_SECONDS": str(LEASE_SECONDS),
         "OARLOCK_HEARTBEAT_SECONDS": "0.5",
-        "OARLOCK_LOST_ATTEMPTS_LIMIT": str(LOST_ATTEMPTS_LIMIT),
+        "OARLOCK_CHILD_DEATHS_LIMIT": str(CHILD_DEATHS_LIMIT),
         "OARLOCK_THREADS": "1",
     }
     log = tmp_path / "worker.log"
@@ -120,7 +121,8 @@ def test_a_job_whose_workers_die_is_run_again_and_gives_one_whole_result(
     with run_worker(desk.environment, desk.log):
         done = desk.wait_for(job, JobState.DONE, JobState.FAILED)
 
-    assert (done.state, done.attempt, done.lost_attempts) == (JobState.DONE, 2, 1)
+    assert (done.state, done.attempt, done.lost_leases) == (JobState.DONE, 2, 1)
+    assert done.child_deaths == 0
     assert done.result_folder is not None
     rtstruct = desk.results.find_file(done.result_folder, done.outputs[0].rtstruct)
     assert pydicom.dcmread(rtstruct).Modality == "RTSTRUCT"
@@ -128,26 +130,27 @@ def test_a_job_whose_workers_die_is_run_again_and_gives_one_whole_result(
     assert attempts == [rtstruct.parent.name]
 
 
-def test_a_job_that_kills_its_worker_every_time_fails_and_the_worker_stays(
+def test_a_job_that_kills_its_process_every_time_is_set_aside_and_the_worker_stays(
     desk: Desk, tmp_path: Path
 ) -> None:
     """The next patient's job is done by the same worker, whose main process never died."""
     poison = desk.send(write_phantom(tmp_path / "ct", scan=LONG_SCAN))
 
     with run_worker(desk.environment, desk.log) as worker:
-        for attempt in range(1, LOST_ATTEMPTS_LIMIT + 1):
+        for attempt in range(1, CHILD_DEATHS_LIMIT + 1):
             wait_until(partial(_is_segmenting, desk, poison, attempt), f"attempt {attempt}")
             for child in find_children(worker.pid):
                 os.kill(child, signal.SIGKILL)
-        failed = desk.wait_for(poison, JobState.FAILED, JobState.DONE)
+        poisoned = desk.wait_for(poison, JobState.POISONED, JobState.FAILED, JobState.DONE)
         healthy = desk.send(write_small_series(tmp_path / "small"))
         done = desk.wait_for(healthy, JobState.DONE, JobState.FAILED)
         has_survived = worker.poll() is None
 
-    assert failed.state is JobState.FAILED
-    assert failed.failure is not None
-    assert failed.failure.code == "worker-lost"
-    assert failed.result_folder is None
+    assert (poisoned.state, poisoned.child_deaths) == (JobState.POISONED, CHILD_DEATHS_LIMIT)
+    assert poisoned.lost_leases == 0
+    assert poisoned.failure is not None
+    assert poisoned.failure.code == "process-died"
+    assert poisoned.result_folder is None
     assert (done.state, has_survived) == (JobState.DONE, True)
 
 
