@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-FAILURE, UNUSABLE_INPUT = 1, 2
+FAILURE, UNUSABLE_INPUT, PARTIAL = 1, 2, 3
 
 Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import Folder, Model, Templates, refuse, warn, write_file
+from cli.console import PARTIAL, Folder, Model, Templates, err, refuse, warn, write_file
 from cli.progress_bars import Bars
 from contouring.dicom_series import read_series
 from contouring.errors import ReleaseCheckError
@@ -23,6 +23,7 @@ from workers.result_files import (
     build_report,
     build_withheld_report,
     encode_report,
+    find_failed,
     name_rtstruct,
     name_segmentation,
 )
@@ -43,7 +44,10 @@ def contour(
     ] = None,
     preview: Annotated[Path | None, typer.Option(help="Write a picture (PNG).")] = None,
 ) -> None:
-    """Contour one CT series in this process, without a server."""
+    """Contour one CT series in this process, without a server.
+
+    Leaves with 3 when structures failed that a template asks for: the others are written.
+    """
     # Loads the runtime, which no other command needs.
     from models.cascades import open_cascade
 
@@ -73,6 +77,15 @@ def contour(
         write_file(path, content)
     for warning in contouring.warnings:
         warn(str(warning))
+    if (failed := find_failed(contouring)) and settings.holds_partial:
+        err.print(
+            f"Not all structures could be contoured: {'; '.join(failed)}. The file holds the "
+            "others: look at what is missing before it is used.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(PARTIAL)
 
 
 def _check_places(output: Path, files: Iterable[Path | None], template_count: int) -> None:

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.console import FAILURE, UNUSABLE_INPUT, Folder, Model, Templates, err, out, warn
+from cli.console import (
+    FAILURE,
+    PARTIAL,
+    UNUSABLE_INPUT,
+    Folder,
+    Model,
+    Templates,
+    err,
+    out,
+    warn,
+)
 from cli.progress_bars import Bars
 from service.client import Client
 from service.submission import Order, save_results, submit_folder
@@ -26,7 +36,8 @@ def submit(
 ) -> None:
     """Send a folder to a server, wait, and save RTSTRUCTs, preview, report and a table.
 
-    Leaves with 0 when every job is done, 2 when a series was refused, 1 on any other end.
+    Leaves with 0 when every job is done, 2 when a series was refused, 3 when structures failed and
+    a person must release the others, 1 on any other end.
     """
     settings = Settings()
     order = Order(model, template or (), urgent)
@@ -39,10 +50,12 @@ def submit(
     for job in submission.jobs:
         _show_job(job)
     states = {job["state"] for job in submission.jobs}
-    if states - {JobState.DONE, JobState.REFUSED}:
+    if states - {JobState.DONE, JobState.REFUSED, JobState.PARTIAL}:
         raise typer.Exit(FAILURE)
     if JobState.REFUSED in states:
         raise typer.Exit(UNUSABLE_INPUT)
+    if JobState.PARTIAL in states:
+        raise typer.Exit(PARTIAL)
 
 
 def _show_job(job: dict[str, Any]) -> None:

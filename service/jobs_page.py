@@ -50,7 +50,7 @@ ul { margin: 0; padding-left: 1.1rem; }
 .state { border: 1px solid currentColor; border-radius: 1rem; padding: .05rem .6rem; }
 .done { color: light-dark(#17692e, #6fd28a); }
 .failed, .poisoned { color: light-dark(#b3261e, #ff8a80); }
-.refused, .retry { color: light-dark(#8a5300, #ffb95c); }
+.refused, .retry, .partial { color: light-dark(#8a5300, #ffb95c); }
 .running { color: light-dark(#1451a8, #8ab4f8); }
 """
 
@@ -157,6 +157,7 @@ def _build_links(job: Job) -> str:
     links = [f'<a href="{address}">details</a>']
     if job.state is JobState.DONE:
         links += [_build_output_links(job, output) for output in job.outputs]
+    if job.result_folder is not None:
         links += [
             f'<a href="{address}/preview.png">preview</a>',
             f'<a href="{address}/report">report</a>',

@@ -65,14 +65,14 @@ class OutputView(BaseModel):
 
 
 class FailureView(BaseModel):
-    """Why a job failed or was refused."""
+    """Why a job failed, was refused or is held."""
 
     code: str = Field(description="Stable name of the failure, or of the series' fault.")
     reason: str
 
 
 class LinksView(BaseModel):
-    """Where to read on; results are there once the job is done."""
+    """Where to read on; a job that is held has a preview and a report, and no structure set."""
 
     self: str
     events: str
@@ -163,9 +163,10 @@ class HealthView(BaseModel):
 def build_job_view(job: Job) -> JobView:
     """A job as HTTP shows it."""
     address = f"/v1/jobs/{job.id}"
-    is_done = job.state is JobState.DONE
+    has_result = job.result_folder is not None
+    is_released = job.state is JobState.DONE
     was_withheld = job.failure is not None and job.failure.code == ReleaseCheckError.code
-    outputs = [_build_output(output, address) for output in job.outputs]
+    outputs = [_build_output(output, address) for output in job.outputs if is_released]
     return JobView(
         id=job.id,
         state=job.state,
@@ -196,8 +197,8 @@ def build_job_view(job: Job) -> JobView:
             self=address,
             events=f"{address}/events",
             rtstruct=outputs[0].rtstruct if outputs else None,
-            preview=f"{address}/preview.png" if is_done else None,
-            report=f"{address}/report" if is_done or was_withheld else None,
+            preview=f"{address}/preview.png" if has_result else None,
+            report=f"{address}/report" if has_result or was_withheld else None,
         ),
     )
 

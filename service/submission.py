@@ -52,8 +52,11 @@ def submit_folder(client: Client, folder: Path, order: Order, watch: Watch) -> S
 
 
 def save_results(client: Client, jobs: list[dict[str, Any]], output: Path) -> list[Path]:
-    """Save all files of each finished job and a table; several jobs get a folder each."""
-    finished = [job for job in jobs if job["state"] == JobState.DONE]
+    """Save all files of each job that has some, and a table; several jobs get a folder each.
+
+    A partial job gives its preview and its report; its structure sets are held.
+    """
+    finished = [job for job in jobs if job["state"] in (JobState.DONE, JobState.PARTIAL)]
     folders = []
     for job in finished:
         folder = output / job["id"] if len(jobs) > 1 else output

@@ -22,6 +22,7 @@ from workers.predictors import Predictors
 from workers.result_files import (
     REPORT,
     build_files,
+    build_hold,
     build_output_records,
     build_report,
     build_structure_records,
@@ -45,6 +46,7 @@ class Workplace:
     predictors: Predictors
     template_folders: tuple[Path, ...]
     heartbeat_seconds: float
+    holds_partial: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def _commit(job: Job, attempt: _Attempt, place: Workplace) -> None:
         # The job has the series' warnings since the upload, with the sender's names of the files.
         warnings=tuple(str(one) for one in contouring.warnings if one not in series.warnings),
         stage_seconds=contouring.stage_seconds,
+        held=build_hold(contouring) if place.holds_partial else None,
     )
     try:
         place.leases.finish(job, result)

@@ -10,7 +10,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contouring.errors import UnknownJobError, WrongJobStateError
@@ -34,7 +45,7 @@ from workers.jobs import (
     Priority,
     find_sources,
 )
-from workers.tables import jobs
+from workers.tables import jobs, results
 
 
 def read_clock() -> datetime:
@@ -126,7 +137,10 @@ class JobStore:
             return job
 
     def retry(self, job_id: str) -> Job:
-        """Put a job that ended without a result back in line; no attempt counts against it."""
+        """Put a job that ended without a whole result back in line; no attempt counts against it.
+
+        What a partial one has left is forgotten.
+        """
         again = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(RETRYABLE))
         with self._writing.begin() as connection:
             priority = _find(connection, job_id).priority
@@ -146,8 +160,21 @@ class JobStore:
             job = _find(connection, job_id)
             if changed.rowcount == 0:
                 raise WrongJobStateError(
-                    job_id, job.state, "only a job that ended without a result is run again"
+                    job_id, job.state, "only a job that ended without a whole result is run again"
                 )
+            connection.execute(delete(results).where(results.c.job_id == job_id))
+            return _find(connection, job_id)
+
+    def release(self, job_id: str) -> Job:
+        """Give out the files of a partial job: a person has seen what is missing in them."""
+        held = update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.PARTIAL)
+        with self._writing.begin() as connection:
+            changed = connection.execute(
+                held.values(state=JobState.DONE, **build_failure_values(None))
+            )
+            job = _find(connection, job_id)
+            if changed.rowcount == 0:
+                raise WrongJobStateError(job_id, job.state, "only a partial job is released")
             return job
 
     def check(self) -> None:

@@ -24,6 +24,7 @@ class JobState(StrEnum):
     RUNNING = "running"  # a worker holds its lease
     RETRY = "retry"  # an error that may pass stopped it; it waits for its next attempt
     DONE = "done"
+    PARTIAL = "partial"  # a structure failed: its files are held until a person releases them
     FAILED = "failed"
     REFUSED = "refused"  # its pixels cannot be contoured faithfully
     POISONED = "poisoned"  # it killed the process that ran it, time and again
@@ -44,6 +45,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.RUNNING: frozenset(
         {
             JobState.DONE,
+            JobState.PARTIAL,
             JobState.FAILED,
             JobState.REFUSED,
             JobState.POISONED,
@@ -54,6 +56,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     ),
     JobState.RETRY: frozenset({JobState.PENDING, JobState.CANCELLED}),
     JobState.DONE: frozenset(),
+    JobState.PARTIAL: frozenset({JobState.DONE, JobState.PENDING}),
     JobState.FAILED: frozenset({JobState.PENDING}),
     JobState.REFUSED: frozenset({JobState.PENDING}),
     JobState.POISONED: frozenset({JobState.PENDING}),
@@ -68,7 +71,13 @@ def find_sources(target: JobState) -> tuple[JobState, ...]:
 
 CLAIMABLE = find_sources(JobState.RUNNING)
 WAITING = (*CLAIMABLE, JobState.RETRY)
-RETRYABLE = (JobState.FAILED, JobState.REFUSED, JobState.POISONED, JobState.CANCELLED)
+RETRYABLE = (
+    JobState.PARTIAL,
+    JobState.FAILED,
+    JobState.REFUSED,
+    JobState.POISONED,
+    JobState.CANCELLED,
+)
 TERMINAL = (JobState.DONE, *RETRYABLE)
 
 
@@ -101,7 +110,7 @@ class OutputRecord:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed or was refused: a stable code and a sentence."""
+    """Why a job failed, was refused or is held: a stable code and a sentence."""
 
     code: str
     reason: str

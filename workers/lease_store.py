@@ -43,7 +43,8 @@ NO_LEASE: Mapping[str, None] = {"worker": None, "lease_clock": None, "lease_unti
 class NewResult:
     """What a finished attempt leaves.
 
-    `folder` is below the results; `files`: the SHA-256 (hex) of each file in it.
+    `folder` is below the results; `files`: the SHA-256 (hex) of each file in it; `held`: why a
+    person must release them first, None if nobody must.
     """
 
     folder: str
@@ -52,6 +53,7 @@ class NewResult:
     structures: tuple[StructureRecord, ...]
     warnings: tuple[str, ...]
     stage_seconds: Mapping[str, float]
+    held: Failure | None = None
 
 
 class LeaseStore:
@@ -104,14 +106,15 @@ class LeaseStore:
         self._report(job, {"stage": stage, "progress": progress})
 
     def finish(self, job: Job, result: NewResult) -> None:
-        """Make the result visible and the job done, in one transaction, or raise as `renew`."""
+        """Make the result visible and end the job, in one transaction, or raise as `renew`."""
         with self._writing.begin() as connection:
             self._close(
                 connection,
                 job,
                 and_(_held(job), jobs.c.cancel_requested.is_not(true())),
-                state=JobState.DONE,
+                state=JobState.DONE if result.held is None else JobState.PARTIAL,
                 warnings=merge_warnings(job.warnings, result.warnings),
+                **build_failure_values(result.held),
             )
             connection.execute(
                 insert(results).values(

@@ -6,12 +6,13 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from contouring.composition import Status
 from contouring.dicom_series import CTSeries
 from contouring.drafts import Output
 from contouring.pipeline import Contouring
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
-from workers.jobs import OutputRecord, StructureRecord
+from workers.jobs import Failure, OutputRecord, StructureRecord
 
 PREVIEW = "preview.png"
 REPORT = "report.json"
@@ -38,6 +39,28 @@ def build_structure_records(contouring: Contouring) -> tuple[StructureRecord, ..
         StructureRecord(template=output.template, **{**asdict(account), "flags": account.flags})
         for output in contouring.outputs
         for account in output.accounts
+    )
+
+
+def find_failed(contouring: Contouring) -> list[str]:
+    """The structures that were asked for and failed, with their templates and the reasons."""
+    return [
+        f"{output.template}: {account.name} ({account.reason.rstrip('.')})"
+        for output in contouring.outputs
+        for account in output.accounts
+        if account.status is Status.FAILED
+    ]
+
+
+def build_hold(contouring: Contouring) -> Failure | None:
+    """Why a person must look before the files are given out; None if no structure failed."""
+    failed = find_failed(contouring)
+    if not failed:
+        return None
+    return Failure(
+        "structures-failed",
+        f"Not all structures could be contoured: {'; '.join(failed)}. The others are held: look at "
+        "the preview and the report, then release the job or run it again.",
     )
 
 

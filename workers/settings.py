@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     transient_errors_limit: int = Field(
         5, ge=1, description="Errors that may pass (a disk, a share) at which a job fails."
     )
+    holds_partial: bool = Field(
+        True,
+        description="Whether a person must release structure sets in which a structure failed.",
+    )
     job_seconds_limit: int = Field(
         1380, ge=1, description="Longest run of one attempt; the job fails after it."
     )

@@ -120,4 +120,5 @@ def open_workplace() -> Workplace:
         predictors=Predictors(settings.model_folders, settings.threads),
         template_folders=settings.template_folders,
         heartbeat_seconds=settings.heartbeat_seconds,
+        holds_partial=settings.holds_partial,
     )

@@ -88,10 +88,16 @@ def cancel_job(job_id: str, context: ContextOf) -> JobView:
 
 @router.post("/{job_id}/retry", status_code=HTTPStatus.ACCEPTED)
 def retry_job(job_id: str, context: ContextOf) -> JobView:
-    """Run a failed, refused or cancelled job again, as a new attempt."""
+    """Run a job that ended without a whole result again, as a new attempt."""
     job = context.jobs.retry(job_id)
     context.reconciler.wake()
     return build_job_view(job)
+
+
+@router.post("/{job_id}/release")
+def release_job(job_id: str, context: ContextOf) -> JobView:
+    """Give out the files of a partial job, once a person has seen which structures failed."""
+    return build_job_view(context.jobs.release(job_id))
 
 
 @router.get(
@@ -117,7 +123,7 @@ def follow(job_id: str, context: ContextOf) -> EventSourceResponse:
 )
 def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None) -> FileResponse:
     """Fetch the RTSTRUCT of a finished job."""
-    job, folder = _find_result(job_id, context)
+    job, folder = _find_released(job_id, context)
     output = _pick_output(job, template)
     return _answer_file(context, folder, output.rtstruct, DICOM)
 
@@ -131,7 +137,7 @@ def fetch_segmentation(
     job_id: str, context: ContextOf, template: TemplateOf = None
 ) -> FileResponse:
     """Fetch the DICOM SEG of a finished job, if its template asks for one."""
-    job, folder = _find_result(job_id, context)
+    job, folder = _find_released(job_id, context)
     output = _pick_output(job, template)
     if output.segmentation is None:
         raise HTTPException(
@@ -171,6 +177,16 @@ def _find_result(job_id: str, context: Context) -> tuple[Job, str]:
     if job.result_folder is None:
         raise WrongJobStateError(job_id, job.state, "its result is there once it is done")
     return job, job.result_folder
+
+
+def _find_released(job_id: str, context: Context) -> tuple[Job, str]:
+    """A result whose structure sets may leave."""
+    job, folder = _find_result(job_id, context)
+    if job.state is JobState.PARTIAL:
+        raise WrongJobStateError(
+            job_id, job.state, f"look at its report, then POST /v1/jobs/{job_id}/release"
+        )
+    return job, folder
 
 
 def _find_withheld(job_id: str, context: Context) -> str | None:

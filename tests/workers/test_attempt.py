@@ -1,8 +1,9 @@
-"""An attempt that must not release its structure set leaves the proof."""
+"""An attempt whose structure set must not leave keeps the proof; a partial one is held."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ import pytest
 from contouring import drafts
 from contouring.errors import ReleaseCheckError
 from contouring.release_check import ReleaseReport
+from contouring.template import Template, WantedStructure
 from models.bundles import RELEASED, find_bundles
 from tests.phantoms import write_small_series
+from workers import attempt
 from workers.attempt import Workplace, run_attempt
 from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
-from workers.jobs import NewJob, Priority
+from workers.jobs import JobState, NewJob, Priority
 from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
 from workers.result_files import REPORT
@@ -76,3 +79,53 @@ def test_a_failed_release_check_keeps_its_report_and_no_structure_set(
     assert output["release"]["breaches"] == [BREACH]
     assert "Sphere30" in {structure["name"] for structure in output["structures"]}
     assert [path.name for path in report.parent.iterdir()] == [REPORT]
+
+
+def test_whichever_structure_fails_the_others_are_held(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never a partial structure set in silence; and run again, the job has one result."""
+    place.series.keep("digest", write_small_series(tmp_path / "ct"))
+    jobs = open_jobs(tmp_path)
+    names = [one.name for one in find_bundles((RELEASED,))["commissioning"].card.structures]
+    for lost in set(names) - {"Sphere30"}:  # the one that is in this scan
+        monkeypatch.setattr(attempt, "open_templates", lambda *_, lost=lost: (asking(names, lost),))
+        job = place.leases.claim("worker")
+        assert job is not None
+
+        run_attempt(job, place)
+
+        ended = jobs.find(job.id)
+        assert (ended.state, ended.failure and ended.failure.code) == (
+            JobState.PARTIAL,
+            "structures-failed",
+        )
+        assert f"t: {lost}" in str(ended.failure)
+        jobs.retry(job.id)
+
+
+def test_a_site_may_have_such_files_given_out(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed is told all the same, as a warning and in the report."""
+    place.series.keep("digest", write_small_series(tmp_path / "ct"))
+    monkeypatch.setattr(attempt, "open_templates", lambda *_: (asking(["Sphere30"], "Lost"),))
+    job = place.leases.claim("worker")
+    assert job is not None
+
+    run_attempt(job, replace(place, holds_partial=False))
+
+    ended = open_jobs(tmp_path).find(job.id)
+    assert (ended.state, ended.failure) == (JobState.DONE, None)
+    assert any(warning.startswith("failed: Lost: ") for warning in ended.warnings)
+
+
+def asking(names: list[str], lost: str) -> Template:
+    """A template that asks for all of `names`, and for `lost` from a source that is not there."""
+    wanted = [WantedStructure(name) for name in names if name != lost]
+    return Template("t", structures=(*wanted, WantedStructure("NoSuchSource", lost)))
+
+
+def open_jobs(folder: Path) -> JobStore:
+    """The jobs of a workplace below `folder`."""
+    return JobStore(open_engine(f"sqlite:///{folder / 'jobs.sqlite'}"))

@@ -24,7 +24,7 @@ def test_every_state_has_its_transitions_and_can_be_reached() -> None:
 def test_a_worker_never_claims_a_job_that_has_ended() -> None:
     """Running an ended job again is for a person to ask."""
     assert set(CLAIMABLE).isdisjoint(TERMINAL)
-    assert set(find_sources(JobState.DONE)) == {JobState.RUNNING}
+    assert set(find_sources(JobState.DONE)) == {JobState.RUNNING, JobState.PARTIAL}
 
 
 def test_the_order_of_the_files_does_not_change_a_series() -> None:
