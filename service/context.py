@@ -14,12 +14,14 @@ from contouring.template import Template
 from models.bundles import RELEASED, Bundle, find_bundles, pick_bundle
 from models.templates import find_templates
 from workers.database import migrate, open_engine
+from workers.housekeeping import Housekeeping
 from workers.job_store import JobStore
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
 from workers.publisher import Publisher
 from workers.reconciler import Reconciler
 from workers.result_store import ResultStore
+from workers.retention_store import RetentionStore
 from workers.series_store import SeriesStore
 from workers.settings import Settings
 
@@ -34,6 +36,7 @@ class Context:
     jobs: JobStore
     series: SeriesStore
     results: ResultStore
+    retention: RetentionStore
     publisher: Publisher
     reconciler: Reconciler
     judging: CapacityLimiter  # of checks and lints: each takes a core, and a scan's memory
@@ -59,7 +62,9 @@ def open_context(settings: Settings) -> Iterator[Context]:
     jobs = JobStore(engine)
     leases = LeaseStore(engine, settings.lease_seconds, settings.attempt_limits)
     publisher = Publisher(settings.require_redis_url(), settings.job_seconds_limit)
-    reconciler = Reconciler(jobs, leases, publisher, series, settings.reconcile_seconds)
+    retention = RetentionStore(engine, settings.retention)
+    housekeeping = Housekeeping(settings.data, retention, series, settings.orphan_seconds)
+    reconciler = Reconciler(jobs, leases, publisher, housekeeping, settings.reconcile_seconds)
     reconciler.start()
     try:
         yield Context(
@@ -69,6 +74,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
             jobs=jobs,
             series=series,
             results=results,
+            retention=retention,
             publisher=publisher,
             reconciler=reconciler,
             judging=CapacityLimiter(settings.checks_at_once),

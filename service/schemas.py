@@ -94,6 +94,7 @@ class JobView(BaseModel):
     progress: float = Field(description="How much of the stage is done, 0 to 1.")
     attempt: int
     cancel_requested: bool
+    legal_hold: bool = Field(description="Whether it is kept from being purged.")
     warnings: list[str]
     structures: list[StructureView]
     outputs: list[OutputView] = Field(description="One for each template, once the job is done.")
@@ -186,6 +187,7 @@ def build_job_view(job: Job) -> JobView:
         progress=job.progress,
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
+        legal_hold=job.legal_hold,
         warnings=list(job.warnings),
         structures=[StructureView(**asdict(structure)) for structure in job.structures],
         outputs=outputs,

@@ -64,6 +64,7 @@ def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
         "fence": 0,
         **NO_LOSSES,
         "cancel_requested": False,
+        "legal_hold": False,
         "progress": 0.0,
         "created_at": now,
     }
@@ -107,6 +108,7 @@ _PLAIN = (
     "fence",
     *NO_LOSSES,
     "cancel_requested",
+    "legal_hold",
     "stage",
     "progress",
     "result_folder",

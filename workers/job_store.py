@@ -177,6 +177,16 @@ class JobStore:
                 raise WrongJobStateError(job_id, job.state, "only a partial job is released")
             return job
 
+    def set_legal_hold(self, job_id: str, is_held: bool) -> Job:
+        """Keep a job and its series from being purged, or no longer."""
+        mine = and_(jobs.c.id == job_id, jobs.c.state != JobState.PURGED)
+        with self._writing.begin() as connection:
+            changed = connection.execute(update(jobs).where(mine).values(legal_hold=is_held))
+            job = _find(connection, job_id)
+            if changed.rowcount == 0:
+                raise WrongJobStateError(job_id, job.state, "there is nothing left to hold")
+            return job
+
     def check(self) -> None:
         """Raise SQLAlchemyError unless the database answers."""
         with self._reading.connect() as connection:

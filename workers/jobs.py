@@ -29,6 +29,7 @@ class JobState(StrEnum):
     REFUSED = "refused"  # its pixels cannot be contoured faithfully
     POISONED = "poisoned"  # it killed the process that ran it, time and again
     CANCELLED = "cancelled"
+    PURGED = "purged"  # kept long enough: nothing of the patient is left
 
 
 class Priority(StrEnum):
@@ -55,12 +56,13 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
         }
     ),
     JobState.RETRY: frozenset({JobState.PENDING, JobState.CANCELLED}),
-    JobState.DONE: frozenset(),
+    JobState.DONE: frozenset({JobState.PURGED}),
     JobState.PARTIAL: frozenset({JobState.DONE, JobState.PENDING}),
-    JobState.FAILED: frozenset({JobState.PENDING}),
-    JobState.REFUSED: frozenset({JobState.PENDING}),
-    JobState.POISONED: frozenset({JobState.PENDING}),
-    JobState.CANCELLED: frozenset({JobState.PENDING}),
+    JobState.FAILED: frozenset({JobState.PENDING, JobState.PURGED}),
+    JobState.REFUSED: frozenset({JobState.PENDING, JobState.PURGED}),
+    JobState.POISONED: frozenset({JobState.PENDING, JobState.PURGED}),
+    JobState.CANCELLED: frozenset({JobState.PENDING, JobState.PURGED}),
+    JobState.PURGED: frozenset(),
 }
 
 
@@ -71,14 +73,9 @@ def find_sources(target: JobState) -> tuple[JobState, ...]:
 
 CLAIMABLE = find_sources(JobState.RUNNING)
 WAITING = (*CLAIMABLE, JobState.RETRY)
-RETRYABLE = (
-    JobState.PARTIAL,
-    JobState.FAILED,
-    JobState.REFUSED,
-    JobState.POISONED,
-    JobState.CANCELLED,
-)
-TERMINAL = (JobState.DONE, *RETRYABLE)
+FORGETTABLE = (JobState.FAILED, JobState.REFUSED, JobState.POISONED, JobState.CANCELLED)
+RETRYABLE = (JobState.PARTIAL, *FORGETTABLE)
+TERMINAL = (JobState.DONE, *RETRYABLE, JobState.PURGED)
 
 
 @dataclass(frozen=True)
@@ -159,6 +156,7 @@ class Job:
     lost_leases: int
     transient_errors: int
     cancel_requested: bool
+    legal_hold: bool  # nothing of it is purged
     stage: str | None
     progress: float  # of `stage`, 0 to 1
     warnings: tuple[str, ...]

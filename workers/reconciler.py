@@ -10,11 +10,11 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers.housekeeping import Housekeeping
 from workers.job_store import JobStore
 from workers.jobs import JobState
 from workers.lease_store import LeaseStore
 from workers.publisher import Publisher
-from workers.series_store import SeriesStore
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +27,13 @@ class Reconciler:
         jobs: JobStore,
         leases: LeaseStore,
         publisher: Publisher,
-        series: SeriesStore,
+        housekeeping: Housekeeping,
         pause_seconds: float,
     ) -> None:
         self._jobs = jobs
         self._leases = leases
         self._publisher = publisher
-        self._series = series
+        self._housekeeping = housekeeping
         self._pause_seconds = pause_seconds
         self._woken = threading.Event()
         self._stopping = False
@@ -60,7 +60,7 @@ class Reconciler:
             log.warning("%d running job(s) lost their worker", given_up)
         self._leases.resume_due()
         self._publish()
-        self._series.sweep()
+        self._housekeeping.tidy_if_due()
 
     def _publish(self) -> None:
         """Send what was never sent, and as many again as messages are missing.

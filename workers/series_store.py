@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -36,7 +37,7 @@ class SeriesStore:
     def keep(self, digest: str, files: Sequence[Path]) -> None:
         """Move staged files into the store; on return they survive a loss of power."""
         final = self._series / digest
-        if final.is_dir():
+        if _touch(final):  # it is needed again, whatever was about to sweep it
             return
         sync_files(files)
         with self.stage() as staged:
@@ -54,6 +55,14 @@ class SeriesStore:
         for folder in self._staging.iterdir():
             if _read_age_mark(folder) < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _touch(folder: Path) -> bool:
+    try:
+        os.utime(folder)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _read_age_mark(folder: Path) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.attempt_limits import AttemptLimits
+from workers.retention_store import Retention
 
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
@@ -85,6 +87,17 @@ class Settings(BaseSettings):
         30.0, ge=0, description="Time a stopping server gives its worker to finish a job."
     )
 
+    keep_delivered_hours: float = Field(
+        72,
+        ge=0,
+        description="Time after its last delivery at which a job is purged.",
+    )
+    keep_ended_hours: float = Field(
+        336, ge=0, description="Time after its end at which a job without a result is purged."
+    )
+    orphan_seconds: float = Field(
+        600, gt=0, description="Age at which files that no job points to are removed."
+    )
     upload_bytes: int = Field(4 * GIBIBYTE, ge=1, description="Largest request body.")
     upload_files: int = Field(5000, ge=1, description="Most files of one request.")
     lint_bytes: int = Field(
@@ -140,6 +153,13 @@ class Settings(BaseSettings):
             child_deaths=self.child_deaths_limit,
             lost_leases=self.lost_leases_limit,
             transient_errors=self.transient_errors_limit,
+        )
+
+    @property
+    def retention(self) -> Retention:
+        """How long jobs are kept."""
+        return Retention(
+            timedelta(hours=self.keep_delivered_hours), timedelta(hours=self.keep_ended_hours)
         )
 
     def require_redis_url(self) -> str:

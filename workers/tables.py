@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 
@@ -61,6 +62,7 @@ jobs = Table(
     Column("lost_leases", Integer, nullable=False, server_default="0"),
     Column("transient_errors", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("legal_hold", Boolean, nullable=False, server_default=false()),
     Column("worker", String(255)),
     Column("lease_clock", String(64)),
     Column("lease_until", Float(53)),
@@ -90,4 +92,12 @@ results = Table(
     Column("structures", JSON, nullable=False),
     Column("stage_seconds", JSON, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id"), primary_key=True),
+    Column("template", String(128), primary_key=True),
+    Column("delivered_at", UTCDateTime, nullable=False),
 )

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from contouring.errors import ReleaseCheckError, UnknownTemplateError, WrongJobStateError
@@ -100,6 +101,18 @@ def release_job(job_id: str, context: ContextOf) -> JobView:
     return build_job_view(context.jobs.release(job_id))
 
 
+@router.put("/{job_id}/legal-hold")
+def set_legal_hold(job_id: str, context: ContextOf) -> JobView:
+    """Keep a job, its series and its results from being purged."""
+    return build_job_view(context.jobs.set_legal_hold(job_id, True))
+
+
+@router.delete("/{job_id}/legal-hold")
+def lift_legal_hold(job_id: str, context: ContextOf) -> JobView:
+    """Let the time after which a job is purged count again."""
+    return build_job_view(context.jobs.set_legal_hold(job_id, False))
+
+
 @router.get(
     "/{job_id}/events",
     response_class=EventSourceResponse,
@@ -122,10 +135,11 @@ def follow(job_id: str, context: ContextOf) -> EventSourceResponse:
     responses=_describe_file(DICOM, "The structure set."),
 )
 def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None) -> FileResponse:
-    """Fetch the RTSTRUCT of a finished job."""
+    """Fetch the RTSTRUCT of a finished job, which counts as its delivery."""
     job, folder = _find_released(job_id, context)
     output = _pick_output(job, template)
-    return _answer_file(context, folder, output.rtstruct, DICOM)
+    note = BackgroundTask(context.retention.note_delivery, job.id, output.template)
+    return _answer_file(context, folder, output.rtstruct, DICOM, note)
 
 
 @router.get(
@@ -208,5 +222,12 @@ def _pick_output(job: Job, template: str | None) -> OutputRecord:
     return outputs[name]
 
 
-def _answer_file(context: Context, folder: str, name: str, media_type: str) -> FileResponse:
-    return FileResponse(context.results.find_file(folder, name), media_type=media_type)
+def _answer_file(
+    context: Context,
+    folder: str,
+    name: str,
+    media_type: str,
+    once_sent: BackgroundTask | None = None,
+) -> FileResponse:
+    path = context.results.find_file(folder, name)
+    return FileResponse(path, media_type=media_type, background=once_sent)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import Engine
 
 from tests.workers.processes import wait_until
+from workers.housekeeping import Housekeeping
 from workers.job_store import JobStore
 from workers.jobs import JobState, NewJob
 from workers.lease_store import LeaseStore
@@ -20,6 +22,7 @@ from workers.publisher import Publisher
 from workers.queue import QUEUE
 from workers.reconciler import Reconciler
 from workers.redis_server import RedisServer
+from workers.retention_store import Retention, RetentionStore
 from workers.series_store import STAGING_SECONDS, SeriesStore
 
 
@@ -39,11 +42,18 @@ def publisher(redis_server: RedisServer) -> Iterator[Publisher]:
 
 
 @pytest.fixture
+def housekeeping(engine: Engine, tmp_path: Path) -> Housekeeping:
+    """Nothing is due in it."""
+    data = tmp_path / "data"
+    return Housekeeping(data, RetentionStore(engine, Retention()), SeriesStore(data), 3600.0)
+
+
+@pytest.fixture
 def reconciler(
-    jobs: JobStore, leases: LeaseStore, publisher: Publisher, tmp_path: Path
+    jobs: JobStore, leases: LeaseStore, publisher: Publisher, housekeeping: Housekeeping
 ) -> Reconciler:
     """A reconciler whose rounds the test calls."""
-    return Reconciler(jobs, leases, publisher, SeriesStore(tmp_path / "data"), 3600.0)
+    return Reconciler(jobs, leases, publisher, housekeeping, 3600.0)
 
 
 def test_a_waiting_job_is_published_once(
@@ -114,14 +124,14 @@ def test_a_job_whose_worker_is_gone_is_published_again(
     jobs: JobStore,
     short_leases: LeaseStore,
     publisher: Publisher,
-    tmp_path: Path,
+    housekeeping: Housekeeping,
     new_job: Callable[..., NewJob],
 ) -> None:
     """The lease, not the message, says that somebody works on it."""
     (job,) = jobs.add([new_job()])
     short_leases.claim("worker that dies")
 
-    Reconciler(jobs, short_leases, publisher, SeriesStore(tmp_path / "data"), 60.0).reconcile()
+    Reconciler(jobs, short_leases, publisher, housekeeping, 60.0).reconcile()
 
     assert jobs.find(job.id).state is JobState.QUEUED
     assert publisher.count_messages() == 1

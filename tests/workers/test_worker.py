@@ -21,6 +21,7 @@ from tests.phantoms import write_small_series
 from tests.workers.processes import find_children, run_worker, wait_until
 from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
+from workers.housekeeping import Housekeeping
 from workers.job_store import JobStore
 from workers.jobs import Job, JobState, NewJob, Priority, build_series_digest
 from workers.lease_store import LeaseStore
@@ -28,6 +29,7 @@ from workers.publisher import Publisher
 from workers.reconciler import Reconciler
 from workers.redis_server import RedisServer
 from workers.result_store import ResultStore
+from workers.retention_store import Retention, RetentionStore
 from workers.series_store import SeriesStore
 
 LONG_SCAN = Scan(slice_offsets_mm=even_offsets(40, 2.5))  # long enough to be killed in its middle
@@ -93,7 +95,8 @@ def desk(tmp_path: Path, redis_server: RedisServer) -> Iterator[Desk]:
     jobs, series = JobStore(engine), SeriesStore(data)
     publisher = Publisher(redis_server.url, job_seconds_limit=600)
     leases = LeaseStore(engine, LEASE_SECONDS, AttemptLimits())
-    reconciler = Reconciler(jobs, leases, publisher, series, pause_seconds=3600.0)
+    housekeeping = Housekeeping(data, RetentionStore(engine, Retention()), series, 3600.0)
+    reconciler = Reconciler(jobs, leases, publisher, housekeeping, pause_seconds=3600.0)
     environment = {
         "OARLOCK_DATA": str(data),
         "OARLOCK_REDIS_URL": redis_server.url,

@@ -1,0 +1,117 @@
+"""What is kept no longer: which jobs are due to be forgotten, and what of them stays.
+
+A job whose structure sets were all delivered is due some time after the last of them; one that
+ended without any, some time after its end. A finished job that nobody fetched is never due, nor is
+one under a legal hold. Of a job that is forgotten its row stays, emptied of the patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, and_, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from workers.database import forget_deleted, writing
+from workers.job_rows import build_failure_values
+from workers.job_store import read_clock
+from workers.jobs import FORGETTABLE, JobState
+from workers.result_store import name_folder
+from workers.tables import deliveries, jobs, results
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long jobs are kept: after their delivery, and after an end without a result."""
+
+    delivered: timedelta = timedelta(hours=72)
+    ended: timedelta = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the database still points to: each job's folder of results, and digests of series."""
+
+    folders: Mapping[str, str]
+    series: frozenset[str]
+
+
+class RetentionStore:
+    """Deliveries, legal holds, and the end of what is due."""
+
+    def __init__(
+        self, engine: Engine, retention: Retention, now: Callable[[], datetime] = read_clock
+    ) -> None:
+        self._engine = engine
+        self._writing = writing(engine)
+        self._retention = retention
+        self._now = now
+        self._has_deleted = True  # a process that died may have left some
+
+    def note_delivery(self, job_id: str, template: str) -> None:
+        """Remember that a template's structure set has left; the first time counts."""
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        row = {"job_id": job_id, "template": template, "delivered_at": self._now()}
+        with self._writing.begin() as connection:
+            connection.execute(dialect.insert(deliveries).values(row).on_conflict_do_nothing())
+
+    def purge(self) -> tuple[str, ...]:
+        """Empty the rows of all that is due; their files are orphans from then on."""
+        with self._writing.begin() as connection:
+            due = [*self._find_delivered(connection), *self._find_ended(connection)]
+            for job_id in due:
+                _empty(connection, job_id)
+        self._has_deleted |= bool(due)
+        if self._has_deleted and forget_deleted(self._engine):
+            self._has_deleted = False
+        return tuple(due)
+
+    def find_kept(self) -> Kept:
+        """What files are still needed for."""
+        query = select(jobs.c.id, jobs.c.fence, jobs.c.series_digest, results.c.folder)
+        query = query.select_from(jobs.outerjoin(results)).where(jobs.c.state != JobState.PURGED)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        # An attempt without a result may have left a report of why.
+        folders = {row.id: row.folder or name_folder(row.id, row.fence) for row in rows}
+        return Kept(folders, frozenset(row.series_digest for row in rows))
+
+    def _find_delivered(self, connection: Connection) -> list[str]:
+        last = func.max(deliveries.c.delivered_at).label("last")
+        delivered = func.count().label("templates")
+        query = (
+            select(jobs.c.id, results.c.outputs, delivered)
+            .select_from(jobs.join(results).join(deliveries, deliveries.c.job_id == jobs.c.id))
+            .where(jobs.c.state == JobState.DONE, jobs.c.legal_hold.is_(False))
+            .group_by(jobs.c.id, results.c.job_id)
+            .having(last <= self._now() - self._retention.delivered)
+        )
+        rows = connection.execute(query)
+        return [row.id for row in rows if row.templates >= len(row.outputs)]
+
+    def _find_ended(self, connection: Connection) -> list[str]:
+        over = jobs.c.finished_at <= self._now() - self._retention.ended
+        kept_no_longer = and_(jobs.c.state.in_(FORGETTABLE), jobs.c.legal_hold.is_(False), over)
+        return list(connection.scalars(select(jobs.c.id).where(kept_no_longer)))
+
+
+def _empty(connection: Connection, job_id: str) -> None:
+    """Nothing of the patient stays; sent again, the same series is a new job."""
+    for table in (results, deliveries):
+        connection.execute(delete(table).where(table.c.job_id == job_id))
+    emptied = update(jobs).where(jobs.c.id == job_id)
+    connection.execute(
+        emptied.values(
+            state=JobState.PURGED,
+            key=job_id,
+            series_digest="",
+            study_instance_uid="",
+            series_instance_uid="",
+            series_description="",
+            slice_count=0,
+            warnings=[],
+            **build_failure_values(None),
+        )
+    )
