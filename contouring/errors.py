@@ -25,6 +25,7 @@
     ├── DerivationError               a derived structure that cannot be made
     ├── StructureSetError             a structure set that must not be written
     ├── ReleaseCheckError             a written file that does not say what the network said
+    ├── StorageFullError              the data folder has no room for more
     └── JobError
         ├── UnknownJobError
         ├── WrongJobStateError
@@ -295,6 +296,20 @@ class ReleaseCheckError(OarlockError):
         super().__init__(
             "The written structure set was read back and does not hold what the network said, so "
             f"it was not released. {' '.join(breaches)} Report this with the job's id."
+        )
+
+
+class StorageFullError(OarlockError):
+    """No room is left where series and results are kept."""
+
+    code = "storage-full"
+
+    def __init__(self, free_bytes: int, wanted_bytes: int) -> None:
+        self.free_bytes, self.wanted_bytes = free_bytes, wanted_bytes
+        super().__init__(
+            f"The server's data folder has {free_bytes // 2**20} MiB left and keeps "
+            f"{wanted_bytes // 2**20} MiB free: nothing of this was stored. Send it again once its "
+            "operator has made room."
         )
 
 

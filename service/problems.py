@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -11,11 +12,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from contouring import errors
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:oarlock:problem:"
 
@@ -45,6 +47,7 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.DerivationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.StructureSetError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ReleaseCheckError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.JobError: HTTPStatus.CONFLICT,
     errors.UnknownJobError: HTTPStatus.NOT_FOUND,
     errors.WrongJobStateError: HTTPStatus.CONFLICT,
@@ -85,6 +88,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(DataError, _answer_unstorable)
+    app.add_exception_handler(OSError, _answer_storage_error)
+    app.add_exception_handler(OperationalError, _answer_database_error)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -126,6 +131,25 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
     answer = build_problem(status, code, detail)
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def _answer_storage_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    log.error("%s %s: the storage failed", request.method, request.url.path, exc_info=error)
+    status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "storage-failed"
+    if error.errno in NO_SPACE:
+        status, code = HTTPStatus.INSUFFICIENT_STORAGE, errors.StorageFullError.code
+    detail = (
+        f"The server could not read or write its files ({error.strerror or 'unknown'}): nothing of "
+        "this was stored. Send it again once its operator has seen to the data folder."
+    )
+    return build_problem(status, code, detail)
+
+
+async def _answer_database_error(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s: the database failed", request.method, request.url.path, exc_info=error)
+    detail = "The database does not answer or cannot write: nothing is recorded. Try again later."
+    return build_problem(HTTPStatus.SERVICE_UNAVAILABLE, "database-unreachable", detail)
 
 
 async def _answer_unstorable(_request: Request, _error: Exception) -> JSONResponse:

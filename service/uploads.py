@@ -17,11 +17,13 @@ from contouring.errors import (
     BrokenUploadError,
     EmptyUploadError,
     NotDicomError,
+    StorageFullError,
     UploadTooLargeError,
 )
 from service.archives import is_zip, unpack
 from service.forms import Form, FormParser
 from service.staged_files import StagedFile
+from workers.disk_space import check_space
 from workers.jobs import Priority
 from workers.settings import Settings, split_names
 
@@ -103,7 +105,7 @@ async def receive_form(request: Request, folder: Path, limits: Settings) -> Form
     body = request.stream()
     try:
         return await _receive_form(request, body, folder, limits)
-    except (BrokenUploadError, UploadTooLargeError):
+    except (BrokenUploadError, UploadTooLargeError, StorageFullError, OSError):
         await _drain(body)
         raise
 
@@ -135,8 +137,10 @@ def wanting_slices_or_zip() -> Iterator[None]:
 async def _receive_form(
     request: Request, body: AsyncIterator[bytes], folder: Path, limits: Settings
 ) -> Form:
-    if int(request.headers.get("content-length", "0")) > limits.upload_bytes:
+    announced = int(request.headers.get("content-length", "0"))
+    if announced > limits.upload_bytes:
         raise _too_large(limits)
+    check_space(folder, announced, limits.reserve_bytes)
     content_type = request.headers.get("content-type", "")
     parser = FormParser(content_type, folder, limits.upload_files)
     received = 0

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
         30.0, ge=0, description="Time a stopping server gives its worker to finish a job."
     )
 
+    reserve_bytes: int = Field(
+        2 * GIBIBYTE, ge=0, description="Free space of the data folder that uploads leave alone."
+    )
     keep_delivered_hours: float = Field(
         72,
         ge=0,

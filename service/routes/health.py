@@ -7,9 +7,11 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from contouring.errors import StorageFullError
 from service.context import ContextOf
 from service.problems import build_problem
 from service.schemas import HealthView
+from workers.disk_space import check_space
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -23,7 +25,10 @@ def show_liveness() -> HealthView:
 @router.get(
     "/ready",
     response_model=HealthView,
-    responses={503: {"description": "Jobs cannot be accepted now."}},
+    responses={
+        503: {"description": "The database does not answer."},
+        507: {"description": "The data folder has no room for more."},
+    },
 )
 def show_readiness(context: ContextOf) -> HealthView | Response:
     """Answer whether jobs are accepted; without Redis they are, and wait in the database."""
@@ -35,6 +40,10 @@ def show_readiness(context: ContextOf) -> HealthView | Response:
             "database-unreachable",
             "The database does not answer: jobs cannot be accepted until it does.",
         )
+    try:
+        check_space(context.settings.data, 0, context.settings.reserve_bytes)
+    except StorageFullError as error:
+        return build_problem(HTTPStatus.INSUFFICIENT_STORAGE, error.code, str(error))
     if context.publisher.count_messages() is None:
         return HealthView(status="degraded", parts={"database": "ok", "queue": "unreachable"})
     return HealthView(status="ok", parts={"database": "ok", "queue": "ok"})

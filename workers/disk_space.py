@@ -1,0 +1,19 @@
+"""The room that is left where series and results are kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from contouring.errors import StorageFullError
+
+
+def check_space(folder: Path, needed_bytes: int, reserve_bytes: int) -> None:
+    """Raise `StorageFullError` unless `reserve_bytes` stay free once more is stored in `folder`.
+
+    Before the disk is full, not when: a database that cannot write loses more than one series.
+    """
+    free_bytes = shutil.disk_usage(folder).free
+    wanted_bytes = needed_bytes + reserve_bytes
+    if free_bytes < wanted_bytes:
+        raise StorageFullError(free_bytes, wanted_bytes)
