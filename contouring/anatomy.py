@@ -28,10 +28,10 @@ class Anatomy:
     traced: Mapping[str, TracedStructure]
     failures: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing can be drawn."""
-        return not any(traced.outlines for traced in self.traced.values())
+    def shows(self, anchors: Sequence[str]) -> bool:
+        """Whether any of these can be drawn; of all structures, if none is named."""
+        drawn = {name for name, traced in self.traced.items() if traced.outlines}
+        return not drawn.isdisjoint(anchors) if anchors else bool(drawn)
 
 
 def find_anatomy(logits: Fields, structures: tuple[Structure, ...], grid: Grid) -> Anatomy:

@@ -213,16 +213,17 @@ class InferenceError(OarlockError):
 
 
 class NothingFoundError(OarlockError):
-    """A scan in which a model found none of its structures."""
+    """A scan in which a model found none of its structures, or of its `anchors` if it has some."""
 
     code = "nothing-found"
 
-    def __init__(self, model: str, structures: Sequence[str]) -> None:
-        self.model, self.structures = model, tuple(structures)
+    def __init__(self, model: str, structures: Sequence[str], anchors: Sequence[str] = ()) -> None:
+        self.model, self.structures, self.anchors = model, tuple(structures), tuple(anchors)
+        none_of = "the structures that it must find one of" if anchors else "its structures"
         super().__init__(
-            f"The model {model} found none of its structures in this scan, so no structure set was "
-            f"made. Not in this scan: {', '.join(structures)}. Check that the scan shows the part "
-            "of the body that the model is made for."
+            f"The model {model} found none of {none_of} in this scan, so no structure set was "
+            f"made. Not in this scan: {', '.join(anchors or structures)}. Check that the scan "
+            "shows the part of the body that the model is made for."
         )
 
 

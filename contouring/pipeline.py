@@ -78,7 +78,7 @@ def contour_series(
     logits = _segment(ct, cascade, region, watch)
     with watch.stage("contour"):
         found = find_anatomy(logits, cascade.structures, ct.grid)
-        if found.is_empty:
+        if not found.shows(cascade.anchors):
             raise _nothing_found(cascade)
         drafts = [draw_draft(template, found, ct) for template in templates]
     with watch.stage("write"):
@@ -125,4 +125,5 @@ def _segment(ct: CTVolume, cascade: Cascade, region: Region | None, watch: _Stop
 
 
 def _nothing_found(cascade: Cascade) -> NothingFoundError:
-    return NothingFoundError(cascade.name, [one.name for one in cascade.structures])
+    structures = [one.name for one in cascade.structures]
+    return NothingFoundError(cascade.name, structures, cascade.anchors)

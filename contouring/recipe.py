@@ -182,7 +182,11 @@ class Segmenter:
 
 @dataclass(frozen=True)
 class Cascade:
-    """A model ready to contour: two networks, the structures of its channels and its identity."""
+    """A model ready to contour: two networks, the structures of its channels and its identity.
+
+    `anchors`: names of structures of which one at least must be found, or the scan shows another
+    part of the body; none if any structure will do.
+    """
 
     name: str
     version: str
@@ -191,6 +195,7 @@ class Cascade:
     localizer: Localizer | None
     segmenter: Segmenter
     structures: tuple[Structure, ...]
+    anchors: tuple[str, ...] = ()
 
     @property
     def plan(self) -> str:

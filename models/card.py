@@ -202,7 +202,10 @@ class StructureCard(_Strict):
 
 
 class ModelCard(_Strict):
-    """A whole card (`card.yaml`); an unknown field is refused."""
+    """A whole card (`card.yaml`); an unknown field is refused.
+
+    `anchors`: structures of which one at least must be found, or nothing is contoured.
+    """
 
     format: Literal[1]
     name: Name
@@ -214,6 +217,13 @@ class ModelCard(_Strict):
     localizer: LocalizerCard | None = None
     segmenter: StageCard
     structures: Annotated[tuple[StructureCard, ...], Field(min_length=1)]
+    anchors: tuple[RoiName, ...] = ()
+
+    @model_validator(mode="after")
+    def _anchors_known(self) -> Self:
+        if unknown := set(self.anchors) - {structure.name for structure in self.structures}:
+            raise ValueError(f"anchors: {', '.join(sorted(unknown))} is no structure of this card")
+        return self
 
     @model_validator(mode="after")
     def _channels_in_order(self) -> Self:

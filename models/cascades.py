@@ -21,6 +21,7 @@ def open_cascade(bundle: Bundle, threads: int | None = None) -> Cascade:
         localizer=_localizer(bundle, threads),
         segmenter=Segmenter(_stage(card.segmenter), predictor),
         structures=tuple(_structure(structure) for structure in card.structures),
+        anchors=card.anchors,
     )
 
 

@@ -145,6 +145,8 @@ def _card(
         structure.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         for structure in segmenter.structures
     ]
+    if system.anchors:
+        card["anchors"] = list(system.anchors)
     try:
         ModelCard.model_validate(card)
     except ValidationError as error:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.card import Margin, Name
+from models.card import Margin, Name, RoiName
 from models.export.onnx_export import ExportError
 
 SYSTEMS = Path(__file__).parent / "systems"
@@ -53,7 +53,7 @@ class LocalizerPart(NetworkPart):
 
 
 class SystemFile(_Strict):
-    """A whole system; the texts go into the card as they are."""
+    """A whole system; the texts and `anchors` go into the card as they are."""
 
     name: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "0.1.0"
@@ -63,6 +63,7 @@ class SystemFile(_Strict):
     evaluation: Text
     localizer: LocalizerPart | None = None
     segmenter: NetworkPart
+    anchors: tuple[RoiName, ...] = ()
 
 
 def shipped_systems() -> tuple[str, ...]:

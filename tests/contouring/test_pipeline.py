@@ -204,6 +204,19 @@ def test_a_scan_that_shows_none_of_the_structures_fails_with_advice(
     assert "Not in this scan: " + cascade.structures[0].name in str(stopped.value)
 
 
+def test_a_scan_without_any_anchor_fails_though_something_was_found(tmp_path: Path) -> None:
+    """A spinal cord alone does not make an abdomen a head."""
+    write_tiny_series(tmp_path)
+    cascade = replace(bone(None, 300.0, 9000.0), anchors=("Above9000",))
+
+    with pytest.raises(NothingFoundError, match="must find one of") as stopped:
+        contour_series(read_series(tmp_path), cascade, STAMP)
+    contoured = contour_series(read_series(tmp_path), replace(cascade, anchors=()), STAMP)
+
+    assert "Not in this scan: Above9000." in str(stopped.value)
+    assert contoured.outputs[0].rtstruct
+
+
 @pytest.mark.parametrize("position", ["HFS", "FFDR"])
 def test_both_ways_of_narrowing_and_none_give_the_same_contours(
     tmp_path: Path, position: str

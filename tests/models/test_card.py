@@ -181,6 +181,10 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
         lambda c: c["segmenter"].update(spacing_mm=[2, 2, 2], own_within=2),
         "segmenter.own_within",
     ),
+    "an anchor that is not there": (
+        lambda c: c.update(anchors=["Liver"]),
+        "Liver is no structure of this card",
+    ),
     "margin inwards": (
         lambda c: c.update(localizer=localizer(margin_mm=[-5, 5, 5])),
         "localizer.margin_mm",

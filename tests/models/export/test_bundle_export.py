@@ -119,6 +119,15 @@ def test_a_run_of_another_recipe_is_refused(runs: Mapping[Any, Path], tmp_path: 
         export_bundle(other, {"segmenter": runs["segmenter"]}, tmp_path / "bundle")
 
 
+def test_the_anchors_of_a_system_go_into_the_card(runs: Mapping[Any, Path], tmp_path: Path) -> None:
+    """Without them an abdomen with a cord would be contoured as a head."""
+    anchored = _system(anchors=[STRUCTURES[0]])
+
+    made = export_bundle(anchored, {"segmenter": runs["segmenter"]}, tmp_path / "bundle")
+
+    assert read_bundle(made.folder).card.anchors == (STRUCTURES[0],)
+
+
 def test_a_mask_narrows_by_its_dilation(runs: Mapping[Any, Path], tmp_path: Path) -> None:
     """The cascade of Roth et al.; a box would need margins."""
     made = export_bundle(_system(localizer=MASK), runs, tmp_path / "bundle")
