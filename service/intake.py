@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contouring.composition import check_sources
 from contouring.dicom_series import CTSeries, RefusedSeries, find_series
@@ -49,9 +49,11 @@ def take_in(upload: Upload, context: Context) -> Intake:
     for series in search.series:
         # The frames of a multi-frame file share it.
         files = {instance.path: instance.sop_instance_uid for instance in series.instances}
-        digest = build_series_digest((uid, checksums[path]) for path, uid in files.items())
+        instances = {uid: checksums[path] for path, uid in files.items()}
+        digest = build_series_digest(instances.items())
         context.series.keep(digest, list(files))
-        new_jobs.append(_build_job(series, digest, bundle, parameters, upload.fields.priority))
+        job = _build_job(series, digest, bundle, parameters, upload.fields.priority)
+        new_jobs.append(replace(job, instances=instances))
     jobs = context.jobs.add(new_jobs)
     context.reconciler.wake()
     return Intake(jobs, search.refused, search.ignored)

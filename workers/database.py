@@ -49,7 +49,7 @@ def forget_deleted(engine: Engine) -> bool:
     """Leave no bytes of deleted rows in the database's files; False if readers were in the way."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM jobs, results, deliveries"))
+            connection.execute(text("VACUUM jobs, results, deliveries, series"))
         return True
     raw = engine.raw_connection()
     try:

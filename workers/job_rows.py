@@ -53,8 +53,10 @@ def read_job(row: Row[tuple[object, ...]]) -> Job:
 
 def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
     """The first row of a new job."""
+    known = asdict(job)
+    del known["instances"]  # of the series, not of the job
     return {
-        **asdict(job),
+        **known,
         "id": job_id,
         "key": job.key,
         "state": JobState.PENDING,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -45,6 +45,7 @@ from workers.jobs import (
     Priority,
     find_sources,
 )
+from workers.series_rows import note_series
 from workers.tables import jobs, results
 
 
@@ -194,6 +195,7 @@ class JobStore:
 
     def _add_one(self, connection: Connection, job: NewJob) -> Job:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        job = replace(job, warnings=(*job.warnings, *note_series(connection, job)))
         row = build_row(str(uuid.uuid4()), job, self._now())
         connection.execute(
             dialect.insert(jobs).values(row).on_conflict_do_nothing(index_elements=["key"])

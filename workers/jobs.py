@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -115,7 +115,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class NewJob:
-    """What is known of a job before it is stored."""
+    """What is known of a job before it is stored.
+
+    `instances`: SHA-256 (hex) of each file by its SOP Instance UID.
+    """
 
     series_digest: str
     study_instance_uid: str
@@ -127,6 +130,7 @@ class NewJob:
     parameters: Mapping[str, object]
     priority: Priority
     warnings: tuple[str, ...]
+    instances: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -19,6 +19,7 @@ from workers.job_rows import build_failure_values
 from workers.job_store import read_clock
 from workers.jobs import FORGETTABLE, JobState
 from workers.result_store import name_folder
+from workers.series_rows import forget_series
 from workers.tables import deliveries, jobs, results
 
 
@@ -63,6 +64,8 @@ class RetentionStore:
             due = [*self._find_delivered(connection), *self._find_ended(connection)]
             for job_id in due:
                 _empty(connection, job_id)
+            if due:
+                forget_series(connection)
         self._has_deleted |= bool(due)
         if self._has_deleted and forget_deleted(self._engine):
             self._has_deleted = False

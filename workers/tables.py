@@ -101,3 +101,12 @@ deliveries = Table(
     Column("template", String(128), primary_key=True),
     Column("delivered_at", UTCDateTime, nullable=False),
 )
+
+series = Table(
+    "series",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("series_instance_uid", String(64), nullable=False),
+    Column("instances", JSON, nullable=False),
+    Index("series_uid", "series_instance_uid"),
+)

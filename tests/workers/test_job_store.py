@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,34 @@ def test_a_job_sent_by_many_at_once_is_one_job(
 
     assert len(set(added)) == 1
     assert jobs.count_by_state()[JobState.PENDING] == 1
+
+
+def test_a_slice_that_comes_back_with_other_bytes_is_told(
+    jobs: JobStore, new_job: Callable[..., NewJob]
+) -> None:
+    """Two versions of one series: nobody may plan on the one and contour the other unknowingly."""
+    first = replace(new_job("a"), instances={"1.1": "a" * 64, "1.2": "b" * 64})
+    second = replace(new_job("b"), instances={"1.1": "a" * 64, "1.2": "c" * 64})
+    (before,) = jobs.add([first])
+
+    (changed,) = jobs.add([second])
+    (again,) = jobs.add([first])
+
+    assert changed.id != before.id
+    (told,) = set(changed.warnings) - set(before.warnings)
+    assert told.startswith("changed-since: 1 of 2 slices were sent before with other bytes (1.2)")
+    assert again == before
+
+
+def test_a_series_with_more_slices_is_no_changed_one(
+    jobs: JobStore, new_job: Callable[..., NewJob]
+) -> None:
+    """What came late changes nothing that was there."""
+    jobs.add([replace(new_job("a"), instances={"1.1": "a" * 64})])
+
+    (longer,) = jobs.add([replace(new_job("b"), instances={"1.1": "a" * 64, "1.2": "b" * 64})])
+
+    assert longer.warnings == new_job().warnings
 
 
 def test_a_job_comes_back_as_it_was_stored(jobs: JobStore, new_job: Callable[..., NewJob]) -> None:

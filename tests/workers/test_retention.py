@@ -180,7 +180,12 @@ def test_a_purge_leaves_no_byte_of_the_patient(
     series, results = SeriesStore(data), ResultStore(data)
     migrate(engine)
     jobs = JobStore(engine, clock)
-    new = replace(new_job(), series_description=CANARY, study_instance_uid=f"1.2.{CANARY}")
+    new = replace(
+        new_job(),
+        series_description=CANARY,
+        study_instance_uid=f"1.2.{CANARY}",
+        instances={f"1.2.3.{CANARY}": "a" * 64},
+    )
     done = finish_job(jobs, engine, clock, new)
     with series.stage() as staged:
         (staged / "a").write_text(CANARY)

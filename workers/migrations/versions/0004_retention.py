@@ -1,4 +1,4 @@
-"""What was delivered is remembered, and a job may be held."""
+"""What was delivered is remembered, a job may be held, and what a series consists of is known."""
 
 from __future__ import annotations
 
@@ -19,3 +19,10 @@ def upgrade() -> None:
         sa.Column("template", sa.String(128), primary_key=True),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=False),
     )
+    op.create_table(
+        "series",
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("series_instance_uid", sa.String(64), nullable=False),
+        sa.Column("instances", sa.JSON, nullable=False),
+    )
+    op.create_index("series_uid", "series", ["series_instance_uid"])
