@@ -31,7 +31,7 @@ class Entrant:
 
 
 ENTRANTS = (
-    Entrant("hn-oar", "hn-oar-segmenter", "hn-oar-localizer"),
+    Entrant("hn-oar", "hn-oar-segmenter-aligned", "hn-oar-localizer"),
     Entrant("Lyu: SAM/MSA segmenter", "lyu-segmenter", "lyu-localizer"),
     Entrant("OARFocalFuseNet", "oarfocalfusenet"),
     Entrant("3D-MSF", "3d-msf"),

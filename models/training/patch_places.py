@@ -98,7 +98,10 @@ def random_place(
 ) -> tuple[Place, bool]:
     """A place for a training patch, and whether it shows the patient mirrored from side to side."""
     choice = recipe.augmentation
-    matrix = _random_rotation(choice, rng) * rng.uniform(*choice.scale_range, size=3)
+    is_unturned = choice.unturned > 0 and rng.random() < choice.unturned
+    matrix = np.eye(3)
+    if not is_unturned:
+        matrix = _random_rotation(choice, rng) * rng.uniform(*choice.scale_range, size=3)
     mirrored = False
     for axis in choice.flips:
         if rng.random() < 0.5:
@@ -106,6 +109,8 @@ def random_place(
             mirrored ^= axis == "x"
     spacing = sample_spacing_mm(recipe, case)
     centre_mm = _random_centre_mm(recipe, case, np.array(spacing), rng)
+    if is_unturned:
+        centre_mm = _on_voxels(centre_mm, recipe.patch, spacing, case)
     return Place(recipe.patch, spacing, matrix, centre_mm), mirrored
 
 
@@ -118,7 +123,24 @@ def whole_place(recipe: Recipe, case: PreparedCase) -> Place:
         samples = max(math.floor(length / mm + 1e-6) + 1, window)
         step = recipe.multiple_of if window > 1 else 1
         shape.append(-(-samples // step) * step)
-    return Place((shape[0], shape[1], shape[2]), spacing, np.eye(3), extent_mm / 2)
+    sides = (shape[0], shape[1], shape[2])
+    centre_mm = _on_voxels(extent_mm / 2, sides, spacing, case)
+    return Place(sides, spacing, np.eye(3), centre_mm)
+
+
+def _on_voxels(
+    centre_mm: NDArray[np.float64],
+    shape_zyx: tuple[int, int, int],
+    spacing_mm: tuple[float, float, float],
+    case: PreparedCase,
+) -> NDArray[np.float64]:
+    """The nearest centre from which samples lie on voxels, along axes that keep the case's own.
+
+    Half a voxel off, an image is blurred and an organ of three voxels another one.
+    """
+    half = (np.array(shape_zyx) - 1) / 2
+    moved = (np.round(centre_mm / spacing_mm - half) + half) * spacing_mm
+    return np.where(np.equal(spacing_mm, case.spacing_zyx_mm), moved, centre_mm)
 
 
 def _random_rotation(choice: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:

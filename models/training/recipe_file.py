@@ -46,7 +46,8 @@ class Augmentation(_Strict):
     """What is done to a patch at random; everything is off unless a recipe says otherwise.
 
     `rotation_deg`: to either side about z, y and x; `scale_range`: per axis; `flips`: axes, each
-    mirrored half of the time, and with x the names of left and right are swapped. In Hounsfield
+    mirrored half of the time, and with x the names of left and right are swapped; `unturned`: the
+    probability that a patch is neither turned nor scaled and lies on the voxels. In Hounsfield
     units, before the intensity rule: `shift_hu` and `gain` (to either side), `noise_hu` (largest
     standard deviation), `blur` (probability). After it: `shift_values`, `gain_values`.
 
@@ -57,6 +58,7 @@ class Augmentation(_Strict):
     rotation_deg: tuple[NotNegative, NotNegative, NotNegative] = (0.0, 0.0, 0.0)
     scale_range: tuple[Positive, Positive] = (1.0, 1.0)
     flips: tuple[Axis, ...] = ()
+    unturned: Share = 0.0
     shift_hu: NotNegative = 0.0
     gain: Share = 0.0
     noise_hu: NotNegative = 0.0

@@ -116,6 +116,37 @@ def test_the_whole_case_without_augmentation_is_the_case_itself() -> None:
     assert patch.image[0].numpy() == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_an_unturned_patch_shows_the_voxels_themselves(seed: int) -> None:
+    """As the network is used: half a voxel off, it would learn from blurred images alone."""
+    recipe = phantom_recipe(
+        patch=[8, 12, 12],
+        augmentation={"unturned": 1.0, "flips": ["z", "y"]},
+        sampling={"centre": "levels", "jitter_mm": 7.3},
+    )
+    case = made_case()
+
+    patch = PatchSampler(recipe, CPU).draw(prepared(recipe, case), np.random.default_rng(seed))
+
+    values = np.unique(IntensityRule((-250.0, 550.0)).apply(case.hu))
+    shown = patch.image[0].numpy()
+    nearest = values[np.abs(shown[..., None] - values).argmin(axis=-1)]
+    assert shown == pytest.approx(nearest, abs=1e-4)
+
+
+def test_a_case_that_is_filled_up_still_lies_on_its_voxels() -> None:
+    """By an odd number of voxels, too."""
+    recipe = phantom_recipe(patch=[16, 16, 16], multiple_of=16)
+    case = prepared(recipe, made_case(), whole=True)
+
+    place = whole_place(recipe, case)
+
+    assert place.shape_zyx == (48, 48, 48)
+    for axis in range(3):
+        index = place.sample_index(case, axis)
+        assert torch.allclose(index, index.round(), atol=1e-6)
+
+
 @pytest.mark.parametrize("spacing", [[6.0, 8.0, 8.0], [5.0, 4.0, 10.0]])
 def test_coarse_samples_are_averaged_as_when_the_network_is_used(spacing: list[float]) -> None:
     """Noise that a network learned from, and is never shown, would make it another network's."""
