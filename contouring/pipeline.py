@@ -79,7 +79,8 @@ def contour_series(
     with watch.stage("contour"):
         found = find_anatomy(logits, cascade.structures, ct.grid)
         if not found.shows(cascade.anchors):
-            raise _nothing_found(cascade)
+            # Of a scan in which other structures were found, only the anchors are missing.
+            raise _nothing_found(cascade, cascade.anchors if found.shows(()) else ())
         drafts = [draw_draft(template, found, ct) for template in templates]
     with watch.stage("write"):
         warnings = series.warnings + ct.warnings
@@ -124,6 +125,6 @@ def _segment(ct: CTVolume, cascade: Cascade, region: Region | None, watch: _Stop
         return predict_fields(ct, stage, predictor, box, done, candidates)
 
 
-def _nothing_found(cascade: Cascade) -> NothingFoundError:
+def _nothing_found(cascade: Cascade, anchors: Sequence[str] = ()) -> NothingFoundError:
     structures = [one.name for one in cascade.structures]
-    return NothingFoundError(cascade.name, structures, cascade.anchors)
+    return NothingFoundError(cascade.name, structures, anchors)
