@@ -305,12 +305,11 @@ class StorageFullError(OarlockError):
 
     code = "storage-full"
 
-    def __init__(self, free_bytes: int, wanted_bytes: int) -> None:
-        self.free_bytes, self.wanted_bytes = free_bytes, wanted_bytes
+    def __init__(self, free: str, wanted: str) -> None:
+        self.free, self.wanted = free, wanted
         super().__init__(
-            f"The server's data folder has {free_bytes // 2**20} MiB left and keeps "
-            f"{wanted_bytes // 2**20} MiB free: nothing of this was stored. Send it again once its "
-            "operator has made room."
+            f"The server's data folder has {free} left, and {wanted} are asked for: nothing of "
+            "this was stored. Send it again once its operator has made room."
         )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from contouring.errors import StorageFullError
 
+MEBIBYTE = 2**20
+
 
 def check_space(folder: Path, needed_bytes: int, reserve_bytes: int) -> None:
     """Raise `StorageFullError` unless `reserve_bytes` stay free once more is stored in `folder`.
@@ -16,4 +18,4 @@ def check_space(folder: Path, needed_bytes: int, reserve_bytes: int) -> None:
     free_bytes = shutil.disk_usage(folder).free
     wanted_bytes = needed_bytes + reserve_bytes
     if free_bytes < wanted_bytes:
-        raise StorageFullError(free_bytes, wanted_bytes)
+        raise StorageFullError(f"{free_bytes // MEBIBYTE} MiB", f"{wanted_bytes // MEBIBYTE} MiB")
