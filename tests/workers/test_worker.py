@@ -33,7 +33,7 @@ from workers.retention_store import Retention, RetentionStore
 from workers.series_store import SeriesStore
 
 LONG_SCAN = Scan(slice_offsets_mm=even_offsets(40, 2.5))  # long enough to be killed in its middle
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 12.0  # longer than a new child takes to start on a busy machine
 CHILD_DEATHS_LIMIT = 2
 
 
