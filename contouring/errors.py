@@ -221,9 +221,8 @@ class NothingFoundError(OarlockError):
         self.model, self.structures, self.anchors = model, tuple(structures), tuple(anchors)
         none_of = "the structures that it must find one of" if anchors else "its structures"
         super().__init__(
-            f"The model {model} found none of {none_of} in this scan, so no structure set was "
-            f"made. Not in this scan: {', '.join(anchors or structures)}. Check that the scan "
-            "shows the part of the body that the model is made for."
+            f"The model {model} found none of {none_of}, so no structure set was made. Not in this "
+            f"scan: {', '.join(anchors or structures)}. Check that it shows the model's body part."
         )
 
 
@@ -285,10 +284,7 @@ class StructureSetError(OarlockError):
 
 
 class ReleaseCheckError(OarlockError):
-    """A written structure set that failed its release check; nothing of it may leave.
-
-    `withheld`: what was not released, for the report on it.
-    """
+    """A structure set that failed its release check; `withheld`: it, for the report alone."""
 
     code = "release-check-failed"
 
@@ -304,13 +300,6 @@ class StorageFullError(OarlockError):
     """No room is left where series and results are kept."""
 
     code = "storage-full"
-
-    def __init__(self, free: str, wanted: str) -> None:
-        self.free, self.wanted = free, wanted
-        super().__init__(
-            f"The server's data folder has {free} left, and {wanted} are asked for: nothing of "
-            "this was stored. Send it again once its operator has made room."
-        )
 
 
 class JobError(OarlockError):

@@ -18,4 +18,8 @@ def check_space(folder: Path, needed_bytes: int, reserve_bytes: int) -> None:
     free_bytes = shutil.disk_usage(folder).free
     wanted_bytes = needed_bytes + reserve_bytes
     if free_bytes < wanted_bytes:
-        raise StorageFullError(f"{free_bytes // MEBIBYTE} MiB", f"{wanted_bytes // MEBIBYTE} MiB")
+        raise StorageFullError(
+            f"The server's data folder has {free_bytes // MEBIBYTE} MiB left, and "
+            f"{wanted_bytes // MEBIBYTE} MiB are asked for: nothing of this was stored. Send it "
+            "again once its operator has made room."
+        )
