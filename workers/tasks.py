@@ -29,6 +29,8 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 settings = Settings()
+STARTED: set[int] = set()  # processes that have looked for a job; a fork takes it along
+
 app = build_queue(settings.redis_url or "", settings.job_seconds_limit)
 
 
@@ -41,8 +43,7 @@ def run_job(message: Mapping[str, object]) -> None:
     place = open_workplace()
     worker = build_worker_name(os.getppid())
     try:
-        # This process is its worker's only child: what the worker still holds, a dead one held.
-        place.leases.lose_child(worker)
+        give_up_earlier(place, worker)
         job = place.leases.claim(worker)
         if job is not None:
             run_claimed(job, place)
@@ -50,6 +51,19 @@ def run_job(message: Mapping[str, object]) -> None:
         log.warning("%s Nothing of it was kept.", error)
     except SQLAlchemyError:
         log.exception("the database failed; the lease of a job that was running will expire")
+
+
+def give_up_earlier(place: Workplace, worker: str) -> None:
+    """Give up what the worker still holds, before this process claims for it.
+
+    It is the worker's only child: at its first message a dead one held it, and from then on this
+    one did, which could not write the job's end.
+    """
+    if os.getpid() in STARTED:
+        place.leases.lose_worker(worker)
+        return
+    place.leases.lose_child(worker)
+    STARTED.add(os.getpid())
 
 
 def run_claimed(job: Job, place: Workplace) -> None:

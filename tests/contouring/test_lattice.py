@@ -17,6 +17,7 @@ from contouring.lattice import (
     canonical_order,
     cubic_matrix,
     interpolation_matrix,
+    kept_where_near,
     resample,
     scan_box,
     spacing_for_shape,
@@ -93,6 +94,20 @@ def test_a_native_lattice_is_the_ct_voxel_by_voxel(scan: Scan) -> None:
     seen = resample(ct.hu, ct.grid, lattice)
 
     assert np.array_equal(lattice.to_ct_axes(seen), ct.hu)
+
+
+@pytest.mark.parametrize("scan", SCANS_AND_OBLIQUE, ids=name_of)
+@pytest.mark.parametrize("far", range(3))
+def test_the_axis_that_is_far_from_what_is_asked_is_the_one_resampled(scan: Scan, far: int) -> None:
+    """Axes are asked for as head, back and left, however the patient lies."""
+    grid = grid_of(scan)
+    native = build_lattice(grid)
+    own = [float(np.median(np.diff(native.axes_mm[axis]))) for axis in native.order]
+    asked = [1.9 * mm if axis == far else 1.3 * mm for axis, mm in enumerate(own)]
+
+    kept = kept_where_near(grid, (asked[0], asked[1], asked[2]), 1.45)
+
+    assert kept == tuple(mm if axis == far else None for axis, mm in enumerate(asked))
 
 
 def test_a_native_lattice_of_a_box_holds_the_voxels_in_the_box_and_no_others() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from contouring.errors import (
     InferenceError,
@@ -19,6 +21,7 @@ from contouring.errors import (
 )
 from workers import tasks
 from workers.attempt import Workplace
+from workers.database import build_worker_name
 from workers.job_store import JobStore
 from workers.jobs import Failure, Job, JobState, NewJob
 from workers.lease_store import LeaseStore
@@ -112,6 +115,25 @@ def test_an_error_of_the_disk_is_tried_again_later(
     assert waiting.failure is not None
     assert waiting.failure.code == "storage-failed"
     assert "Input/output error" in waiting.failure.reason
+
+
+def test_a_process_that_could_not_write_a_job_s_end_has_not_died(
+    jobs: JobStore,
+    run: Callable[[Exception], None],
+    place: Workplace,
+    new_job: Callable[..., NewJob],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three hiccups of the database must not condemn a series."""
+    monkeypatch.setattr(tasks, "STARTED", set())
+    (job,) = jobs.add([new_job()])
+    place.leases.claim(build_worker_name(os.getppid()))  # by a process that then died
+
+    for _ in range(2):
+        run(OperationalError("UPDATE", {}, Exception("locked")))
+
+    now = jobs.find(job.id)
+    assert (now.state, now.child_deaths, now.lost_leases) == (JobState.RUNNING, 1, 1)
 
 
 def test_a_job_cancelled_while_the_disk_fails_ends(
