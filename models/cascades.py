@@ -6,34 +6,40 @@ from contouring.recipe import Cascade, Localizer, MaskRule, RoiRule, Segmenter, 
 from contouring.structures import CodedConcept, Structure
 from models.bundles import Bundle
 from models.card import CodeCard, LocalizerCard, StageCard, StructureCard
+from models.economy import Economy, shrink_stage
 from models.runtimes.onnx_runtime import OnnxPredictor
 
 
-def open_cascade(bundle: Bundle, threads: int | None = None) -> Cascade:
-    """Load both networks; raises `InvalidBundleError` if a graph does not fit its card."""
-    card = bundle.card
-    predictor = OnnxPredictor(bundle.folder, card.segmenter, len(card.structures) + 1, threads)
+def open_cascade(
+    bundle: Bundle, threads: int | None = None, economy: Economy | None = None
+) -> Cascade:
+    """Load both networks; raises `InvalidBundleError` if a graph does not fit its card.
+
+    A network whose graph is made for one size of window keeps it, whatever the `economy`.
+    """
+    card, economy = bundle.card, economy or Economy()
+    predictor = OnnxPredictor(
+        bundle.folder, card.segmenter, len(card.structures) + 1, threads, on_cpu=economy.on_cpu
+    )
     return Cascade(
         name=card.name,
         version=card.version,
         checksum=bundle.checksum,
         runtime=predictor.name,
-        localizer=_localizer(bundle, threads),
-        segmenter=Segmenter(_stage(card.segmenter), predictor),
+        localizer=_localizer(bundle, threads, economy),
+        segmenter=Segmenter(_stage(card.segmenter, predictor, economy), predictor),
         structures=tuple(_structure(structure) for structure in card.structures),
         anchors=card.anchors,
     )
 
 
-def _localizer(bundle: Bundle, threads: int | None) -> Localizer | None:
+def _localizer(bundle: Bundle, threads: int | None, economy: Economy) -> Localizer | None:
     card = bundle.card.localizer
     if card is None:
         return None
+    predictor = OnnxPredictor(bundle.folder, card, card.channels, threads, on_cpu=economy.on_cpu)
     return Localizer(
-        _stage(card),
-        _narrowing(card),
-        OnnxPredictor(bundle.folder, card, card.channels, threads),
-        card.body_reach_mm,
+        _stage(card, predictor, economy), _narrowing(card), predictor, card.body_reach_mm
     )
 
 
@@ -44,8 +50,8 @@ def _narrowing(card: LocalizerCard) -> RoiRule | MaskRule:
     return RoiRule(card.margin_mm, card.minimum_component_cm3)
 
 
-def _stage(card: StageCard) -> Stage:
-    return Stage(
+def _stage(card: StageCard, predictor: OnnxPredictor, economy: Economy) -> Stage:
+    stage = Stage(
         intensity=card.intensity.rule,
         window_zyx=card.window,
         overlap=card.overlap,
@@ -54,6 +60,7 @@ def _stage(card: StageCard) -> Stage:
         shape_zyx=card.shape,
         own_within=card.own_within,
     )
+    return shrink_stage(stage, economy.halvings) if predictor.takes_any_window else stage
 
 
 def _spacing(card: StageCard) -> SpacingMm | None:

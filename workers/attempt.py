@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from contouring.dicom_series import CTSeries, read_series
 from contouring.errors import JobError, ReleaseCheckError
+from contouring.notices import Notice
 from contouring.pipeline import Contouring, contour_series
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
@@ -34,6 +36,9 @@ from workers.series_store import SeriesStore
 
 REPORT_SECONDS = 0.5
 """Shortest time between two reports of the same stage: each is a synced write."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,20 +71,36 @@ def run_attempt(job: Job, place: Workplace) -> None:
 
 
 def _contour(job: Job, place: Workplace, heartbeat: Heartbeat) -> _Attempt:
+    """With less memory each time there is not enough; MemoryError once nothing is left to save."""
     templates = open_templates(find_templates(place.template_folders), job.parameters)
-    cascade = place.predictors.open(job.model_name, job.model_checksum)
     series = read_series(place.series.find_folder(job.series_digest), has_known_names=False)
     # The job's own time, not the attempt's: a rerun must give the same bytes.
     stamp = Stamp(made_at=job.created_at, software_version=version("oarlock"))
     progress = _build_progress(job, place.leases, heartbeat)
-    try:
-        contouring = contour_series(series, cascade, stamp, templates, progress)
-    except ReleaseCheckError as error:
-        if error.withheld is not None:
-            report = build_withheld_report(series, cascade, stamp, error.withheld)
-            place.results.keep(job.id, job.fence, {REPORT: encode_report(report)})
-        raise
-    return _Attempt(series, cascade, stamp, contouring)
+    spared: tuple[Notice, ...] = ()
+    for cascade in place.predictors.open_smaller_each_time(job.model_name, job.model_checksum):
+        try:
+            contouring = contour_series(series, cascade, stamp, templates, progress)
+        except MemoryError as error:
+            log.warning("job %s: not enough memory (%s) for: %s", job.id, error, cascade.plan)
+            spared = spared or (_tell_spared(cascade),)
+            continue
+        except ReleaseCheckError as error:
+            if error.withheld is not None:
+                report = build_withheld_report(series, cascade, stamp, error.withheld)
+                place.results.keep(job.id, job.fence, {REPORT: encode_report(report)})
+            raise
+        contouring = replace(contouring, warnings=contouring.warnings + spared)
+        return _Attempt(series, cascade, stamp, contouring)
+    raise MemoryError
+
+
+def _tell_spared(cascade: Cascade) -> Notice:
+    return Notice(
+        "less-memory",
+        f"The worker had not enough memory for the model as it is meant to run ({cascade.plan}): "
+        "see its report for how it ran instead, and give the worker more.",
+    )
 
 
 def _build_progress(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,24 @@ FAILURES = (
     failures.NotImplemented,
     failures.RuntimeException,
 )
+# It has no error of its own for this; the words are its arena's, the C++ library's and CUDA's.
+OUT_OF_MEMORY = re.compile(
+    r"failed to allocate|bad_alloc|out of memory|cudaErrorMemoryAllocation|ALLOC_FAILED", re.I
+)
 
 
 class OnnxPredictor:
     """A session on one ONNX file, checked against its card; safe to share between threads."""
 
-    def __init__(self, folder: Path, stage: StageCard, channels: int, threads: int | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stage: StageCard,
+        channels: int,
+        threads: int | None,
+        *,
+        on_cpu: bool = False,
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         if threads is not None:
@@ -38,16 +51,21 @@ class OnnxPredictor:
         try:
             # From bytes: weights in another file, which no checksum covers, cannot be loaded.
             self._session = onnxruntime.InferenceSession(
-                (folder / stage.artifact).read_bytes(), options, providers=_wanted_providers()
+                (folder / stage.artifact).read_bytes(),
+                options,
+                providers=[CPU] if on_cpu else _wanted_providers(),
             )
         except FAILURES as error:
+            _raise_if_memory(error)
             raise InvalidBundleError(
                 folder, f"{stage.artifact} cannot be loaded: {error}"
             ) from error
         self._input, self._output = stage.input.name, stage.output.name
         self._channels = channels
         self._check(folder, stage, channels)
-        self._takes_many = not isinstance(self._session.get_inputs()[0].shape[0], int)
+        count, _, *sides = self._session.get_inputs()[0].shape
+        self._takes_many = not isinstance(count, int)
+        self.takes_any_window = not any(isinstance(side, int) for side in sides)
 
     @property
     def name(self) -> str:
@@ -57,7 +75,8 @@ class OnnxPredictor:
     def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (N, channels, z, y, x) of windows (N, z, y, x), both float32.
 
-        One after the other where the graph takes but one at a time.
+        One after the other where the graph takes but one at a time. Raises `InferenceError`, and
+        `MemoryError` where there is not enough of it.
         """
         if self._takes_many or len(windows) == 1:
             return self._run(windows)
@@ -67,6 +86,7 @@ class OnnxPredictor:
         try:
             (logits,) = self._session.run([self._output], {self._input: windows[:, None]})
         except FAILURES as error:
+            _raise_if_memory(error)
             raise InferenceError(
                 f"ONNX Runtime failed on a window of {windows.shape[1:]}: {error}"
             ) from error
@@ -106,6 +126,11 @@ class OnnxPredictor:
             raise InvalidBundleError(
                 folder, f"{stage.artifact} wants inputs besides {self._input!r}: {others}."
             )
+
+
+def _raise_if_memory(error: Exception) -> None:
+    if OUT_OF_MEMORY.search(str(error)):
+        raise MemoryError(f"ONNX Runtime: {error}") from error
 
 
 def _wanted_providers() -> list[str | tuple[str, dict[str, str]]]:

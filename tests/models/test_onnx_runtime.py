@@ -88,6 +88,18 @@ def with_unstated_channels() -> onnx.ModelProto:
     return graph
 
 
+def with_too_large_a_tensor() -> onnx.ModelProto:
+    """Repeats the image until no machine can hold it, and takes the largest of all."""
+    graph = build_graph(2)
+    (node,) = graph.graph.node
+    shape = helper.make_tensor("shape", TensorProto.INT64, [5], [2**40, 2, 8, 16, 16])
+    graph.graph.initializer.append(shape)
+    node.output[0] = "one"
+    graph.graph.node.append(helper.make_node("Expand", ["one", "shape"], ["many"]))
+    graph.graph.node.append(helper.make_node("ReduceMax", ["many"], ["logits"], axes=[0]))
+    return graph
+
+
 def renamed(old: str, new: str) -> onnx.ModelProto:
     """A graph whose tensor is called differently."""
     graph = build_graph()
@@ -136,3 +148,11 @@ def test_a_fixed_graph_says_which_window_it_failed_on(tmp_path: Path) -> None:
 
     with pytest.raises(InferenceError, match=r"window of \(4, 8, 8\)"):
         predictor.predict(np.ones((1, 4, 8, 8), np.float32))
+
+
+def test_too_little_memory_is_told_apart_from_other_failures(tmp_path: Path) -> None:
+    """The worker then tries smaller windows, which would help against nothing else."""
+    predictor = opened(tmp_path, with_too_large_a_tensor(), channels=2)
+
+    with pytest.raises(MemoryError, match="ONNX Runtime"):
+        predictor.predict(np.ones((1, 8, 16, 16), np.float32))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contouring import drafts
+from contouring.dicom_series import CTSeries
 from contouring.errors import ReleaseCheckError
+from contouring.pipeline import Contouring, contour_series
+from contouring.recipe import Cascade
 from contouring.release_check import ReleaseReport
 from contouring.template import Template, WantedStructure
 from models.bundles import RELEASED, find_bundles
@@ -118,6 +123,55 @@ def test_a_site_may_have_such_files_given_out(
     ended = open_jobs(tmp_path).find(job.id)
     assert (ended.state, ended.failure) == (JobState.DONE, None)
     assert any(warning.startswith("failed: Lost: ") for warning in ended.warnings)
+
+
+def test_with_too_little_memory_it_is_run_with_smaller_windows(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the next job as the model is meant to run; people are told of it."""
+    place.series.keep("digest", write_small_series(tmp_path / "ct"))
+    windows = short_of_memory(monkeypatch, largest=16 * 256 * 128)
+    job = place.leases.claim("worker")
+    assert job is not None
+
+    run_attempt(job, place)
+
+    ended = open_jobs(tmp_path).find(job.id)
+    assert ended.state is JobState.DONE
+    assert windows == [(16, 256, 256), (16, 128, 256)]
+    assert [one for one in ended.warnings if one.startswith("less-memory: ")]
+    next_time = place.predictors.open_smaller_each_time(job.model_name, job.model_checksum)
+    assert next(next_time).segmenter.stage.window_zyx == (16, 256, 256)
+
+
+def test_a_job_for_which_no_memory_suffices_tries_each_way_once(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine without a GPU the last way is the first one again."""
+    place.series.keep("digest", write_small_series(tmp_path / "ct"))
+    windows = short_of_memory(monkeypatch, largest=0)
+    job = place.leases.claim("worker")
+    assert job is not None
+
+    with pytest.raises(MemoryError):
+        run_attempt(job, place)
+
+    assert windows == [(16, 256, 256), (16, 128, 256), (16, 128, 128)]
+
+
+def short_of_memory(monkeypatch: pytest.MonkeyPatch, largest: int) -> list[tuple[int, int, int]]:
+    """Windows of more voxels than `largest` find no memory; all that were tried."""
+    tried = []
+
+    def contour(series: CTSeries, cascade: Cascade, *others: Any) -> Contouring:
+        window = cascade.segmenter.stage.window_zyx
+        tried.append(window)
+        if math.prod(window) > largest:
+            raise MemoryError
+        return contour_series(series, cascade, *others)
+
+    monkeypatch.setattr(attempt, "contour_series", contour)
+    return tried
 
 
 def asking(names: list[str], lost: str) -> Template:
