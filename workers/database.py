@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -84,8 +83,3 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("oarlock_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def build_worker_name(process_id: int | None = None) -> str:
-    """Name of a worker process on this machine, as the lease of its job records it."""
-    return f"{os.uname().nodename}:{os.getpid() if process_id is None else process_id}"

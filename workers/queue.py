@@ -12,7 +12,6 @@ MESSAGE_VERSION = 1
 
 VISIBILITY_SECONDS = 3600  # more than twice the longest run; the reconciler brings work back sooner
 KILL_GRACE_SECONDS = 120  # from a job's own time limit to the end of its process
-SOFT_SHUTDOWN_SECONDS = 30
 
 
 def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
@@ -55,7 +54,6 @@ def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
         worker_send_task_events=False,
         # The default of Celery 6 would kill a running job whenever Redis restarts.
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_SECONDS,
         worker_hijack_root_logger=False,
         enable_utc=True,
     )

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         1380, ge=1, description="Longest run of one attempt; the job fails after it."
     )
     stop_seconds: float = Field(
-        30.0, ge=0, description="Time a stopping server gives its worker to finish a job."
+        30.0, ge=0, description="Time a stopping worker gives the job it runs."
     )
 
     reserve_bytes: int = Field(

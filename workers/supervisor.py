@@ -6,18 +6,26 @@ import logging
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.child_process import kill_group, stop_process, tie_to_parent
-from workers.database import build_worker_name
 from workers.lease_store import LeaseStore
 from workers.redis_server import RedisServer, RedisServerError
+from workers.worker_names import build_worker_name
 
 WATCH_SECONDS = 0.5
 RESTART_PAUSE_SECONDS = 2.0  # a worker that cannot start must not take a whole core
+STOP_GRACE_SECONDS = 5.0  # for a worker to stop by itself, beside what it gives its job
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    name: str  # in its leases; known while it lives
 
 
 class Supervisor:
@@ -50,9 +58,9 @@ class Supervisor:
         worker = _start_worker()
         while not self._stopping.wait(WATCH_SECONDS):
             self._keep_redis()
-            if worker.poll() is not None:
+            if worker.process.poll() is not None:
                 worker = self._replace_worker(worker)
-        stop_process(worker, self._stop_seconds)
+        stop_process(worker.process, self._stop_seconds + STOP_GRACE_SECONDS)
         self._give_back(worker, counted=False)
 
     def _keep_redis(self) -> None:
@@ -64,27 +72,28 @@ class Supervisor:
         except (RedisServerError, OSError):
             log.exception("Redis did not start; trying again")
 
-    def _replace_worker(self, dead: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-        log.error("the worker has ended (status %s) and is started again", dead.returncode)
-        kill_group(dead)
+    def _replace_worker(self, dead: _Worker) -> _Worker:
+        status = dead.process.returncode
+        log.error("the worker has ended (status %s) and is started again", status)
+        kill_group(dead.process)
         self._give_back(dead, counted=True)
         self._stopping.wait(RESTART_PAUSE_SECONDS)
         return _start_worker()
 
-    def _give_back(self, worker: subprocess.Popen[bytes], *, counted: bool) -> None:
-        name = build_worker_name(worker.pid)
+    def _give_back(self, worker: _Worker, *, counted: bool) -> None:
         try:
             if counted:
-                self._leases.lose_worker(name)
+                self._leases.lose_worker(worker.name)
             else:
-                self._leases.release_worker(name)
+                self._leases.release_worker(worker.name)
         except SQLAlchemyError:
-            log.exception("the jobs of %s wait until their leases are over", name)
+            log.exception("the jobs of %s wait until their leases are over", worker.name)
 
 
-def _start_worker() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+def _start_worker() -> _Worker:
+    process = subprocess.Popen(
         tie_to_parent([sys.executable, "-m", "workers.worker"]),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
+    return _Worker(process, build_worker_name(process.pid))

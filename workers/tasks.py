@@ -17,7 +17,7 @@ from contouring.errors import (
     SeriesRefusedError,
 )
 from workers.attempt import Workplace, run_attempt
-from workers.database import build_worker_name, open_engine
+from workers.database import open_engine
 from workers.jobs import Failure, Job
 from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
@@ -25,6 +25,7 @@ from workers.queue import MESSAGE_VERSION, RUN_JOB, build_queue
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
 from workers.settings import Settings
+from workers.worker_names import build_worker_name
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import logging
 
+from sqlalchemy.exc import SQLAlchemyError
+
+import workers.stop_signal  # noqa: F401  # before Celery
 from workers.database import migrate, open_engine
+from workers.lease_store import LeaseStore
 from workers.settings import Settings
 from workers.tasks import app
+from workers.worker_names import build_worker_name
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+log = logging.getLogger(__name__)
 
 
 def run_worker(settings: Settings) -> None:
@@ -19,16 +26,32 @@ def run_worker(settings: Settings) -> None:
     engine = open_engine(settings.sql_url)
     migrate(engine)
     engine.dispose()
-    app.worker_main(
-        [
-            "worker",
-            "--loglevel=INFO",
-            "--hostname=oarlock@%h",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-        ]
+    app.conf.worker_soft_shutdown_timeout = settings.stop_seconds
+    try:
+        app.worker_main(
+            [
+                "worker",
+                "--loglevel=INFO",
+                "--hostname=oarlock@%h",
+                "--without-gossip",
+                "--without-mingle",
+                "--without-heartbeat",
+            ]
+        )
+    finally:
+        release_jobs(settings)
+
+
+def release_jobs(settings: Settings) -> None:
+    """Put a job back in line that did not end in the time a stopping worker has."""
+    leases = LeaseStore(
+        open_engine(settings.sql_url), settings.lease_seconds, settings.attempt_limits
     )
+    try:
+        if leases.release_worker(build_worker_name()):
+            log.warning("the worker stopped in the middle of a job, which is back in line")
+    except SQLAlchemyError:
+        log.exception("the job of this worker waits until its lease is over")
 
 
 if __name__ == "__main__":

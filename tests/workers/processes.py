@@ -18,9 +18,11 @@ PATIENCE_SECONDS = 120.0
 POLL_SECONDS = 0.05
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
+def wait_until(
+    condition: Callable[[], bool], what: str, patience_seconds: float = PATIENCE_SECONDS
+) -> None:
     """Return once `condition` holds; the limit only ends a test that would hang."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while not condition():
         assert time.monotonic() < deadline, f"gave up waiting for {what}"
         time.sleep(POLL_SECONDS)

@@ -21,7 +21,6 @@ from contouring.errors import (
 )
 from workers import tasks
 from workers.attempt import Workplace
-from workers.database import build_worker_name
 from workers.job_store import JobStore
 from workers.jobs import Failure, Job, JobState, NewJob
 from workers.lease_store import LeaseStore
@@ -29,6 +28,7 @@ from workers.predictors import Predictors
 from workers.queue import build_message
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
+from workers.worker_names import build_worker_name
 
 
 @pytest.fixture
