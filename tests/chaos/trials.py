@@ -1,0 +1,29 @@
+"""The trials, each with the goals that it proves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos import worker_trials
+from tests.chaos.findings import Finding, Scale
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`title`: what is done to the site."""
+
+    name: str
+    title: str
+    run: Callable[[Path, Scale], list[Finding]]
+
+
+TRIALS = (
+    Trial("worker-groups-killed", "Whole workers are killed", worker_trials.kill_worker_groups),
+    Trial("children-killed", "The processes that run jobs are killed", worker_trials.kill_children),
+    Trial("poison", "Two jobs kill their process every time", worker_trials.poison),
+    Trial("memory", "Jobs run out of memory", worker_trials.run_out_of_memory),
+    Trial("zombies", "Frozen workers wake after their leases", worker_trials.wake_zombies),
+    Trial("stopped", "Workers are told to stop in the middle of a job", worker_trials.stop_workers),
+)
