@@ -225,7 +225,7 @@ def run_site(
     """A site of its own in `folder`; `prefixes`: commands to run a piece under, by its name."""
     data, logs = folder / "data", folder / "logs"
     for each in (data, logs, folder / "redis"):
-        each.mkdir(parents=True)
+        each.mkdir(parents=True, exist_ok=True)
     socket = Path(tempfile.mkdtemp(prefix="chaos-")) / "redis.sock"
     port = find_free_port()
     commands = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos import worker_trials
+from tests.chaos import queue_trials, upload_trials, worker_trials
 from tests.chaos.findings import Finding, Scale
 
 
@@ -26,4 +26,12 @@ TRIALS = (
     Trial("memory", "Jobs run out of memory", worker_trials.run_out_of_memory),
     Trial("zombies", "Frozen workers wake after their leases", worker_trials.wake_zombies),
     Trial("stopped", "Workers are told to stop in the middle of a job", worker_trials.stop_workers),
+    Trial("redis", "Redis is killed, wiped, frozen, and away", queue_trials.break_redis),
+    Trial("lost-messages", "Messages are lost on their way", queue_trials.lose_messages),
+    Trial("confused-messages", "Messages are doubled or strange", queue_trials.confuse_messages),
+    Trial(
+        "cut-uploads", "The service is killed in the middle of uploads", upload_trials.cut_uploads
+    ),
+    Trial("everything-killed", "Everything is killed at once", upload_trials.kill_everything),
+    Trial("same-series", "Twenty clients send one series at once", upload_trials.send_the_same),
 )
