@@ -8,7 +8,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url, text
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30
@@ -16,11 +16,15 @@ MIGRATION_LOCK = 0x0A21_0C4B  # any number that only Oarlock's migrations lock
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def open_engine(url: str) -> Engine:
-    """An engine whose commits are on disk when they return."""
+def open_engine(url: str, *, is_pooled: bool = True) -> Engine:
+    """An engine whose commits are on disk when they return.
+
+    Unless `is_pooled`, no connection outlives its use: a fork may then happen at any time.
+    """
+    pool = {} if is_pooled else {"poolclass": NullPool}
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        return create_engine(url, pool_pre_ping=True, **pool)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **pool)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -66,6 +66,7 @@ class LeaseStore:
         limits: AttemptLimits,
         now: Callable[[], datetime] = read_clock,
     ) -> None:
+        self._reading = engine
         self._writing = writing(engine)
         self._lease_seconds = lease_seconds
         self._limits = limits
@@ -189,6 +190,12 @@ class LeaseStore:
         """The same where the worker lives and the process that ran the job died."""
         with self._writing.begin() as connection:
             return self._lose(connection, jobs.c.worker == worker, Loss.CHILD_DEATH)
+
+    def is_holding(self, worker: str) -> bool:
+        """Whether a worker has a job."""
+        mine = and_(jobs.c.state == JobState.RUNNING, jobs.c.worker == worker)
+        with self._reading.connect() as connection:
+            return connection.scalar(select(jobs.c.id).where(mine).limit(1)) is not None
 
     def release_worker(self, worker: str) -> int:
         """Put back the jobs of a worker that was stopped on purpose; no attempt counts as lost."""

@@ -80,6 +80,11 @@ class Settings(BaseSettings):
         True,
         description="Whether a person must release structure sets in which a structure failed.",
     )
+    watchdog_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Time after which a worker ends itself that jobs wait for and nothing wakes.",
+    )
     job_seconds_limit: int = Field(
         1380, ge=1, description="Longest run of one attempt; the job fails after it."
     )

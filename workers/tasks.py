@@ -25,6 +25,7 @@ from workers.queue import MESSAGE_VERSION, RUN_JOB, build_queue
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
 from workers.settings import Settings
+from workers.watchdog import note_look
 from workers.worker_names import build_worker_name
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def run_job(message: Mapping[str, object]) -> None:
     if message.get("v") != MESSAGE_VERSION:
         log.error("a message of version %s was dropped; its job waits", message.get("v"))
         return
+    note_look()
     place = open_workplace()
     worker = build_worker_name(os.getppid())
     try:

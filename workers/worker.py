@@ -9,8 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 import workers.stop_signal  # noqa: F401  # before Celery
 from workers.database import migrate, open_engine
 from workers.lease_store import LeaseStore
+from workers.publisher import Publisher
 from workers.settings import Settings
 from workers.tasks import app
+from workers.watchdog import Watchdog
 from workers.worker_names import build_worker_name
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -26,6 +28,7 @@ def run_worker(settings: Settings) -> None:
     engine = open_engine(settings.sql_url)
     migrate(engine)
     engine.dispose()
+    watch(settings)
     app.conf.worker_soft_shutdown_timeout = settings.stop_seconds
     try:
         app.worker_main(
@@ -42,13 +45,30 @@ def run_worker(settings: Settings) -> None:
         release_jobs(settings)
 
 
+def watch(settings: Settings) -> None:
+    """End this worker if it stops listening."""
+    leases, worker = open_leases(settings), build_worker_name()
+    publisher = Publisher(settings.require_redis_url(), settings.job_seconds_limit)
+
+    def is_busy() -> bool:
+        try:
+            return leases.is_holding(worker)
+        except SQLAlchemyError:
+            return True  # without its database it could not work either
+
+    Watchdog(publisher.count_messages, is_busy, settings.watchdog_seconds).watch()
+
+
+def open_leases(settings: Settings) -> LeaseStore:
+    """Leases, over a connection that no child of this process shares."""
+    engine = open_engine(settings.sql_url, is_pooled=False)
+    return LeaseStore(engine, settings.lease_seconds, settings.attempt_limits)
+
+
 def release_jobs(settings: Settings) -> None:
     """Put a job back in line that did not end in the time a stopping worker has."""
-    leases = LeaseStore(
-        open_engine(settings.sql_url), settings.lease_seconds, settings.attempt_limits
-    )
     try:
-        if leases.release_worker(build_worker_name()):
+        if open_leases(settings).release_worker(build_worker_name()):
             log.warning("the worker stopped in the middle of a job, which is back in line")
     except SQLAlchemyError:
         log.exception("the job of this worker waits until its lease is over")

@@ -1,0 +1,54 @@
+"""A worker that has stopped listening is told from one that has nothing to do, or much."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.watchdog import Watchdog, note_look
+
+PATIENCE = 60.0
+
+
+@pytest.mark.parametrize(
+    ("messages", "busy", "deaf"),
+    [(3, False, True), (0, False, False), (None, False, False), (3, True, False)],
+    ids=["messages wait", "nothing waits", "Redis is away", "it has a job"],
+)
+def test_a_worker_is_deaf_when_messages_wait_and_it_has_no_job(
+    messages: int | None, busy: bool, deaf: bool
+) -> None:
+    """Nobody is ended for want of work or of Redis."""
+    clock = Clock()
+    watchdog = Watchdog(lambda: messages, lambda: busy, PATIENCE, clock.read)
+    looks = []
+    for clock.seconds in (30.0, 59.0, 61.0):
+        looks.append(watchdog.is_deaf())
+
+    assert looks == [False, False, deaf]
+
+
+def test_a_worker_that_was_woken_meanwhile_has_all_the_time_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Short jobs come and go between two looks of the watchdog."""
+    clock = Clock()
+    monkeypatch.setattr("workers.watchdog.time.monotonic", lambda: clock.seconds)
+    watchdog = Watchdog(lambda: 3, lambda: False, PATIENCE, clock.read)
+    clock.seconds = 50.0
+    note_look()
+
+    looks = []
+    for clock.seconds in (55.0, 100.0, 116.0):
+        looks.append(watchdog.is_deaf())
+
+    assert looks == [False, False, True]
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    seconds = 0.0
+
+    def read(self) -> float:
+        """The time that was set."""
+        return self.seconds
