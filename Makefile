@@ -1,10 +1,11 @@
 # Daily commands. Each calls the script or module that does the work, so none needs make.
-.PHONY: help setup demo test serve check format coverage mutation bench bench-geometry networks openapi
+.PHONY: help setup demo test chaos serve check format coverage mutation bench bench-geometry networks openapi
 
 help:
 	@echo "make demo     contour a phantom through the whole server; results in demo/"
 	@echo "make serve    run the server on this machine until Ctrl-C"
 	@echo "make test     run the whole test suite"
+	@echo "make chaos    kill, freeze and fill whole servers for an hour; writes docs/reliability.md"
 	@echo "make check    lint, types, import contracts, openapi.yaml up to date"
 	@echo "make format   let ruff format the code and mend what it can"
 	@echo "make openapi  write openapi.yaml anew from the app"
@@ -22,6 +23,11 @@ demo:
 
 test:
 	@./scripts/test
+
+# The test suite runs a little of each trial. As root: it mounts a small disk and fails its calls.
+chaos:
+	@./scripts/setup test
+	.venv/bin/python -m tests.chaos
 
 serve: setup
 	@.venv/bin/oarlock serve

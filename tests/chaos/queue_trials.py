@@ -13,7 +13,7 @@ import redis
 from tests.chaos.findings import Finding, Scale, count_all, count_none, time_within
 from tests.chaos.oracle import judge
 from tests.chaos.patients import Patient, write_patient
-from tests.chaos.script import Script
+from tests.chaos.script import DEAF, Script
 from tests.chaos.site import QUICK, Site, run_site
 from tests.workers.processes import wait_until
 from workers.publisher import Publisher
@@ -26,11 +26,11 @@ BACKLOG = 3
 def break_redis(folder: Path, scale: Scale) -> list[Finding]:
     """Killed, wiped, frozen, or away: uploads go on, and work does when it is back."""
     dice = scale.dice()
-    away = scale.pick(3, 20)
+    away = scale.pick(3, 10)
     faults: list[Callable[[Site], None]] = [kill_redis, wipe_redis, freeze_redis]
     pauses = [dice.uniform(1.0, away) for _ in range(scale.pick(3, 20))]
     if scale.is_long:
-        pauses.append(180.0)
+        pauses.append(120.0)
     answers, resumed = [], []
     with run_site(folder / "site", environment=None if scale.is_long else QUICK) as site:
         for number, pause in enumerate(pauses):
@@ -135,5 +135,27 @@ def confuse_messages(folder: Path, scale: Scale) -> list[Finding]:
                 f"at most {count}, once for each",
                 restarts <= count,
             ),
+            *judge(site),
+        ]
+
+
+def deafen_worker(folder: Path, scale: Scale) -> list[Finding]:
+    """A worker is connected, looks well, and hears nothing."""
+    rounds = scale.pick(1, 5)
+    seconds = 3.0
+    environment = {**QUICK, "OARLOCK_WATCHDOG_SECONDS": str(seconds)}
+    heard = []
+    with run_site(folder / "site", workers=1, environment=environment) as site:
+        (worker,) = site.workers
+        for number in range(rounds):
+            (site.data / DEAF).touch()
+            worker.signal(signal.SIGKILL)
+            wait_until(lambda: not (site.data / DEAF).exists(), "the deaf worker")
+            starts = worker.starts
+            site.send(write_patient(folder, number))
+            site.wait_until_ended()
+            heard.append(worker.starts - starts)
+        return [
+            count_all("deaf workers that ended themselves, once", heard.count(1), rounds),
             *judge(site),
         ]

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+DEAF = "deaf"
+"""File in the data folder: the next worker that starts hears nothing."""
+
 FORM = re.compile(r"chaos (\d+\.\d\d) s, (\w+)")
 
 

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos import queue_trials, upload_trials, worker_trials
+from tests.chaos import (
+    clock_trials,
+    disk_trials,
+    load_trials,
+    queue_trials,
+    soak_trial,
+    upload_trials,
+    worker_trials,
+)
 from tests.chaos.findings import Finding, Scale
 
 
@@ -29,9 +37,17 @@ TRIALS = (
     Trial("redis", "Redis is killed, wiped, frozen, and away", queue_trials.break_redis),
     Trial("lost-messages", "Messages are lost on their way", queue_trials.lose_messages),
     Trial("confused-messages", "Messages are doubled or strange", queue_trials.confuse_messages),
+    Trial("deaf-worker", "A worker hears nothing", queue_trials.deafen_worker),
     Trial(
         "cut-uploads", "The service is killed in the middle of uploads", upload_trials.cut_uploads
     ),
     Trial("everything-killed", "Everything is killed at once", upload_trials.kill_everything),
     Trial("same-series", "Twenty clients send one series at once", upload_trials.send_the_same),
+    Trial("full-disk", "The disk is full", disk_trials.fill_disk),
+    Trial("failing-disk", "Calls to the disk fail", disk_trials.fail_calls),
+    Trial("order", "What is on the disk before an upload is acknowledged", disk_trials.watch_order),
+    Trial("clocks", "Clocks are wrong, and set", clock_trials.set_clocks),
+    Trial("deep-queue", "A thousand jobs wait", load_trials.queue_deep),
+    Trial("large-series", "Large series are sent", load_trials.send_large),
+    Trial("soak", "A long day with all of it", soak_trial.soak),
 )

@@ -91,7 +91,7 @@ def adopt(site: Site, patients: Iterable[Patient]) -> None:
 
 def kill_everything(folder: Path, scale: Scale) -> list[Finding]:
     """Redis, the service and every worker die at once, while series come in and jobs run."""
-    dice, rounds = scale.dice(), scale.pick(2, 20)
+    dice, rounds = scale.dice(), scale.pick(1, 20)
     ready: list[float] = []
     sent: list[Patient] = []
     is_over = threading.Event()

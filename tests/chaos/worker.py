@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 
 import numpy as np
+from kombu import Queue
 
 import workers.attempt
 from contouring.dicom_series import CTSeries
@@ -21,11 +23,13 @@ from contouring.pipeline import Contouring, Progress, contour_series
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
 from contouring.template import Template
-from tests.chaos.script import Fault, Script, read_script
+from tests.chaos.script import DEAF, Fault, Script, read_script
 from workers.settings import Settings
+from workers.tasks import app
 from workers.worker import run_worker
 
 STEP_SECONDS = 0.05
+PAUSE = threading.Event()  # never set; libfaketime breaks `time.sleep`, not this
 MOST_VOXELS = 16 * 128 * 256  # half a window of `commissioning`
 
 
@@ -47,7 +51,7 @@ def _take_time(script: Script, progress: Progress) -> None:
     ends = time.monotonic() + script.seconds
     while (left := ends - time.monotonic()) > 0:
         progress("segment", 1.0 - left / script.seconds)
-        time.sleep(min(STEP_SECONDS, left))
+        PAUSE.wait(min(STEP_SECONDS, left))
 
 
 def _misbehave(fault: Fault, cascade: Cascade) -> None:
@@ -61,6 +65,15 @@ def _misbehave(fault: Fault, cascade: Cascade) -> None:
         raise MemoryError
 
 
+def fall_deaf() -> None:
+    """Listen where nobody speaks, once for each file that says so."""
+    told = Settings().data / DEAF
+    if told.exists():
+        told.unlink()
+        app.conf.task_queues = [Queue("where-nobody-speaks")]
+
+
 if __name__ == "__main__":
+    fall_deaf()
     workers.attempt.contour_series = contour_by_script
     run_worker(Settings())
