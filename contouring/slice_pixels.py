@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels.utils import pixel_array
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
 
 from contouring.codestreams import is_whole, read_size
 from contouring.dicom_files import UNREADABLE, declared_bytes, read_with_pixels
 from contouring.errors import SeriesRefusedError
+from contouring.frames import Frame, build_frame
 from contouring.input_policies import refusal
 from contouring.multiframe import split_frames
 from contouring.recipe import AIR_HU
 from contouring.slice_headers import SliceHeader
 from contouring.transfer_syntaxes import COMPRESSED
 
+Decode = Callable[[Frame], NDArray[np.integer]]
+
 HU_LIMITS = (AIR_HU, 32767)
 # Scanners fill the corners around their round field of view with -2000 or -3024; noise in air
 # stays above this.
 OUTSIDE_HU = -1500
-# What a decoder needs to know of a frame (PS3.3 C.7.6.3).
-PIXEL_KEYWORDS = (
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-)
 # Lossless coding of noise may lengthen it a little; what is far longer expands to who knows what.
 MOST_LENGTHENING = 2
 MOST_OVERHEAD_BYTES = 4096
@@ -57,11 +48,11 @@ class PixelFile:
     """A CT file opened for its pixels.
 
     Raises `SeriesRefusedError` wherever pixels are missing or cannot be decoded; `name` is what it
-    calls the file, by default the file's own name.
+    calls the file, by default the file's own name, and `decode` what turns a frame into values.
     """
 
-    def __init__(self, path: Path, name: str = "") -> None:
-        self._path, self._name = path, name or path.name
+    def __init__(self, path: Path, name: str = "", decode: Decode = Frame.decode) -> None:
+        self._path, self._name, self._decode = path, name or path.name, decode
         try:
             self._dataset = read_with_pixels(path, self._name)
             self._frames = self._split()
@@ -76,7 +67,8 @@ class PixelFile:
             header = self._headers[frame or 0].dataset
             content = bytes(self._frames[frame or 0])
             self._check_frame(content, header)
-            return _build_plane(self._decode(content, header), header)
+            stored = self._decode(build_frame(content, header, self._dataset, self._pixel_vr))
+            return _build_plane(stored, header)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
 
@@ -135,19 +127,6 @@ class PixelFile:
                 f"The compressed pixels of {self._name} are {len(content)} bytes and "
                 f"{size or 'no size'}, where the header declares {declared} rows and columns.",
             )
-
-    def _decode(self, content: bytes, header: Dataset) -> NDArray[np.integer]:
-        """(rows, columns) stored values: sign extended, without what lies above the stored bits."""
-        frame = Dataset()
-        for keyword in PIXEL_KEYWORDS:
-            if keyword in header:
-                setattr(frame, keyword, header[keyword].value)
-        frame.file_meta = FileMetaDataset()
-        frame.file_meta.TransferSyntaxUID = self._dataset.file_meta.TransferSyntaxUID
-        pixels = encapsulate([content]) if self._is_compressed else content
-        frame.add_new("PixelData", self._pixel_vr, pixels)
-        frame.set_original_encoding(*self._dataset.original_encoding)
-        return cast("NDArray[np.integer]", pixel_array(frame, raw=True))
 
     def _unreadable(self, error: Exception) -> SeriesRefusedError:
         return refusal(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contouring.decoders import Decoders
 from contouring.dicom_series import CTSeries
 from contouring.errors import SeriesRefusedError
 from contouring.grid import Grid
@@ -50,14 +50,19 @@ def build_volume(series: CTSeries, done: Callable[[float], None]) -> CTVolume:
     # A file of many frames is opened once; plain files are opened and dropped one by one.
     uses = Counter(instance.path for instance in series.instances)
     first = {instance.path: k for k, instance in reversed([*enumerate(series.instances)])}
-    opened = {
-        path: PixelFile(path, _name_file(series, first[path]))
-        for path, count in uses.items()
-        if count > 1
-    }
-    with ThreadPoolExecutor(READ_THREADS) as pool:
+    with Decoders() as decoders, ThreadPoolExecutor(READ_THREADS) as pool:
+        opened = {
+            path: PixelFile(path, _name_file(series, first[path]), decoders.decode)
+            for path, count in uses.items()
+            if count > 1
+        }
+
+        def open_file(index: int) -> PixelFile:
+            path = series.instances[index].path
+            return opened.get(path) or PixelFile(path, _name_file(series, index), decoders.decode)
+
         try:
-            planes = pool.map(lambda index: _read_plane(series, index, opened), range(len(hu)))
+            planes = pool.map(lambda index: _read_plane(series, index, open_file), range(len(hu)))
             for number, plane in enumerate(planes):
                 hu[number] = plane.hu
                 in_view |= plane.in_view
@@ -67,11 +72,9 @@ def build_volume(series: CTSeries, done: Callable[[float], None]) -> CTVolume:
     return CTVolume(series.grid, hu, in_view, tuple(check_hu(hu, in_view, series.grid)))
 
 
-def _read_plane(series: CTSeries, index: int, opened: Mapping[Path, PixelFile]) -> Plane:
-    instance = series.instances[index]
+def _read_plane(series: CTSeries, index: int, open_file: Callable[[int], PixelFile]) -> Plane:
     try:
-        file = opened.get(instance.path) or PixelFile(instance.path, _name_file(series, index))
-        return file.read_plane(instance.frame)
+        return open_file(index).read_plane(series.instances[index].frame)
     except SeriesRefusedError as error:
         place = _name_slice(series, index)
         if place in error.reason:
