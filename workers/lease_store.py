@@ -191,11 +191,15 @@ class LeaseStore:
         with self._writing.begin() as connection:
             return self._lose(connection, jobs.c.worker == worker, Loss.CHILD_DEATH)
 
+    def find_workers(self) -> frozenset[str]:
+        """The workers that hold jobs."""
+        holding = select(jobs.c.worker).where(jobs.c.state == JobState.RUNNING)
+        with self._reading.connect() as connection:
+            return frozenset(name for name in connection.scalars(holding) if name is not None)
+
     def is_holding(self, worker: str) -> bool:
         """Whether a worker has a job."""
-        mine = and_(jobs.c.state == JobState.RUNNING, jobs.c.worker == worker)
-        with self._reading.connect() as connection:
-            return connection.scalar(select(jobs.c.id).where(mine).limit(1)) is not None
+        return worker in self.find_workers()
 
     def release_worker(self, worker: str) -> int:
         """Put back the jobs of a worker that was stopped on purpose; no attempt counts as lost."""

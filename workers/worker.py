@@ -13,7 +13,7 @@ from workers.publisher import Publisher
 from workers.settings import Settings
 from workers.tasks import app
 from workers.watchdog import Watchdog
-from workers.worker_names import build_worker_name
+from workers.worker_names import build_worker_name, has_ended
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -28,6 +28,7 @@ def run_worker(settings: Settings) -> None:
     engine = open_engine(settings.sql_url)
     migrate(engine)
     engine.dispose()
+    lose_predecessors(settings)
     watch(settings)
     app.conf.worker_soft_shutdown_timeout = settings.stop_seconds
     try:
@@ -43,6 +44,14 @@ def run_worker(settings: Settings) -> None:
         )
     finally:
         release_jobs(settings)
+
+
+def lose_predecessors(settings: Settings) -> None:
+    """Give up the workers of this machine that have ended, before their leases are over."""
+    leases = open_leases(settings)
+    for name in filter(has_ended, leases.find_workers()):
+        log.warning("the job of %s, which has ended, is back in line", name)
+        leases.lose_worker(name)
 
 
 def watch(settings: Settings) -> None:

@@ -216,7 +216,7 @@ def send_faulty(site: Site, folder: Path, faults: Sequence[Fault]) -> list[str]:
 
 def hit_at_random(site: Site, dice: Random, losses: Losses) -> Iterator[tuple[Part, Job]]:
     """After a random while: a worker taken at random, with its job, if it has one."""
-    ends = time.monotonic() + dice.uniform(0.5, 2.5)
+    ends = time.monotonic() + dice.uniform(0.5, 6.0)
     while time.monotonic() < ends:
         losses.look(site)
         time.sleep(LOOK_SECONDS)
