@@ -200,7 +200,18 @@ class JobStore:
         connection.execute(
             dialect.insert(jobs).values(row).on_conflict_do_nothing(index_elements=["key"])
         )
+        if job.priority is Priority.URGENT:
+            _make_urgent(connection, job.key, self._now())
         return read_job(connection.execute(select_jobs().where(jobs.c.key == job.key)).one())
+
+
+def _make_urgent(connection: Connection, key: str, now: datetime) -> None:
+    """Of a job that was sent before and waits, too; none ever moves back in line."""
+    turn = find_turn(Priority.URGENT, now)
+    slower = and_(jobs.c.key == key, jobs.c.state.in_(WAITING), jobs.c.turn_at > turn)
+    connection.execute(update(jobs).where(slower).values(turn_at=turn))
+    waiting = and_(jobs.c.key == key, jobs.c.state.in_(WAITING))
+    connection.execute(update(jobs).where(waiting).values(priority=Priority.URGENT))
 
 
 def _find(connection: Connection, job_id: str) -> Job:

@@ -10,12 +10,15 @@ QUEUE = "oarlock"
 RUN_JOB = "oarlock.run_job"
 MESSAGE_VERSION = 1
 
-VISIBILITY_SECONDS = 3600  # more than twice the longest run; the reconciler brings work back sooner
+LEAST_VISIBILITY_SECONDS = 3600  # the reconciler brings work back sooner
 KILL_GRACE_SECONDS = 120  # from a job's own time limit to the end of its process
 
 
 def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
     """The Celery application that publishers and workers share."""
+    longest_seconds = job_seconds_limit + KILL_GRACE_SECONDS
+    # A message that comes back while its job still runs would wake a worker for nothing.
+    visibility_seconds = max(LEAST_VISIBILITY_SECONDS, 2 * longest_seconds)
     app = Celery("oarlock", broker=build_broker_url(redis_url), set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
@@ -25,7 +28,7 @@ def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_acks_on_failure_or_timeout=True,
-        task_time_limit=job_seconds_limit + KILL_GRACE_SECONDS,
+        task_time_limit=longest_seconds,
         task_soft_time_limit=job_seconds_limit,
         task_publish_retry_policy={
             "max_retries": 2,
@@ -33,9 +36,9 @@ def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
             "interval_step": 0.2,
             "interval_max": 0.5,
         },
-        visibility_timeout=VISIBILITY_SECONDS,
+        visibility_timeout=visibility_seconds,
         broker_transport_options={
-            "visibility_timeout": VISIBILITY_SECONDS,
+            "visibility_timeout": visibility_seconds,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
             "socket_timeout": 30,

@@ -13,8 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from contouring.errors import (
     JobCancelledError,
     LeaseLostError,
+    ModelChangedError,
     OarlockError,
     SeriesRefusedError,
+    TemplateChangedError,
 )
 from workers.attempt import Workplace, run_attempt
 from workers.database import open_engine
@@ -83,6 +85,10 @@ def run_claimed(job: Job, place: Workplace) -> None:
         log.info("job %s: refused, %s", job.id, error.fault)
     except (LeaseLostError, SQLAlchemyError):
         raise  # this process may not, or cannot, write the job's state
+    except (ModelChangedError, TemplateChangedError) as error:
+        # While a site brings its workers to a new version, another one may still have the old.
+        log.warning("job %s: %s It is tried again.", job.id, error)
+        postpone(job, build_failure(error), place)
     except OSError as error:
         log.exception("job %s: the disk or a share failed; it is tried again", job.id)
         postpone(job, build_failure(error), place)

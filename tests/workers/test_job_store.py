@@ -34,6 +34,22 @@ def test_a_job_sent_by_many_at_once_is_one_job(
     assert jobs.count_by_state()[JobState.PENDING] == 1
 
 
+def test_a_waiting_job_that_is_sent_again_as_urgent_goes_first(
+    jobs: JobStore, leases: LeaseStore, new_job: Callable[..., NewJob]
+) -> None:
+    """And is not put back by being sent once more as a normal one."""
+    jobs.add([new_job("first")])
+    (second,) = jobs.add([new_job("second")])
+
+    (urgent,) = jobs.add([new_job("second", Priority.URGENT)])
+    jobs.add([new_job("second")])
+
+    assert (urgent.id, urgent.priority) == (second.id, Priority.URGENT)
+    claimed = leases.claim("worker")
+    assert claimed is not None
+    assert (claimed.id, claimed.priority) == (second.id, Priority.URGENT)
+
+
 def test_a_slice_that_comes_back_with_other_bytes_is_told(
     jobs: JobStore, new_job: Callable[..., NewJob]
 ) -> None:

@@ -16,8 +16,11 @@ from contouring.errors import (
     InferenceError,
     JobCancelledError,
     LeaseLostError,
+    ModelChangedError,
+    OarlockError,
     ReleaseCheckError,
     SeriesRefusedError,
+    TemplateChangedError,
 )
 from workers import tasks
 from workers.attempt import Workplace
@@ -115,6 +118,23 @@ def test_an_error_of_the_disk_is_tried_again_later(
     assert waiting.failure is not None
     assert waiting.failure.code == "storage-failed"
     assert "Input/output error" in waiting.failure.reason
+
+
+@pytest.mark.parametrize("error", [ModelChangedError("m", "c"), TemplateChangedError("t", "c")])
+def test_a_model_that_this_worker_lacks_is_left_to_another(
+    jobs: JobStore,
+    run: Callable[[Exception], None],
+    new_job: Callable[..., NewJob],
+    error: OarlockError,
+) -> None:
+    """Workers get a new version one after the other; the reason is shown meanwhile."""
+    (job,) = jobs.add([new_job()])
+
+    run(error)
+
+    waiting = jobs.find(job.id)
+    assert waiting.state is JobState.RETRY
+    assert waiting.failure == Failure(error.code, str(error))
 
 
 def test_a_process_that_could_not_write_a_job_s_end_has_not_died(
