@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Lock, Timer
+from threading import BoundedSemaphore, Lock, Timer
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,12 +31,13 @@ DTYPES = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4")
 
 
 class Decoders:
-    """As many processes as threads ask at once; each is started when it is first needed."""
+    """One process for each core at most; each is started when it is first needed."""
 
     def __init__(self, command: tuple[str, ...] = COMMAND, seconds: float = ANSWER_SECONDS) -> None:
         self._command, self._seconds = command, seconds
         self._idle: SimpleQueue[_Decoder] = SimpleQueue()
         self._all: list[_Decoder] = []
+        self._turns = BoundedSemaphore(os.cpu_count() or 1)
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -55,10 +56,11 @@ class Decoders:
         """(rows, columns) stored values; `ValueError` says why there are none."""
         if not frame.is_compressed:
             return frame.decode()
-        decoder = self._take()
-        pixels = decoder.decode(frame, self._seconds)
-        self._idle.put(decoder)  # one that failed is not used again
-        return pixels
+        with self._turns:
+            decoder = self._take()
+            pixels = decoder.decode(frame, self._seconds)
+            self._idle.put(decoder)  # one that failed is not used again
+            return pixels
 
     def _take(self) -> _Decoder:
         try:
