@@ -92,17 +92,17 @@ def build_page(page: str, trials: Iterable[Titled], records: Mapping[str, Record
 
 
 def _build_table(trial: Titled, record: Record) -> str:
+    """What was counted and timed as a table; what was looked for and not found as a sentence."""
+    absent = [one.what for one in record.findings if one.holds and one.measured == "0"]
     rows = [
         f"| {one.what} | {one.measured} | {one.goal} | {'yes' if one.holds else '**no**'} |"
         for one in record.findings
+        if one.what not in absent
     ]
-    heading = [
-        f"\n## {trial.title}\n",
-        "| What | Measured | Goal | Holds |",
-        "| --- | --- | --- | --- |",
-    ]
+    heading = f"\n## {trial.title}\n\n| What | Measured | Goal | Holds |\n| --- | --- | --- | --- |"
     source = (
-        f"\n`{trial.name}`, {record.seconds / 60:.1f} minutes, seed {record.seed}; "
-        f"{record.machine}.\n"
+        f"`{trial.name}`, {record.seconds / 60:.1f} minutes, seed {record.seed}; {record.machine}."
     )
-    return "\n".join([*heading, *rows, source])
+    return "\n".join(
+        [heading, *rows, f"\nLooked for and not found: {', '.join(absent)}.", "", source]
+    )
