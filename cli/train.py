@@ -50,7 +50,8 @@ def train(  # noqa: PLR0913 - the options of a command, each given by its name
         Precision | None, typer.Option(help="Instead of the recipe's; bfloat16 is quick on a GPU.")
     ] = None,
     initial: Annotated[
-        Path | None, typer.Option(help="A run or checkpoint whose weights to start from.")
+        list[Path] | None,
+        typer.Option(help="A run or checkpoint whose weights to start from; of several, the mean."),
     ] = None,
     coarse: Annotated[
         Path | None, typer.Option(help="The coarse network's run, where a recipe asks for it.")
@@ -80,7 +81,7 @@ def train(  # noqa: PLR0913 - the options of a command, each given by its name
         from models.training.train import Sources
 
         workers = min(MOST_WORKERS, cpu_count() or 1)
-        sources = Sources(data, str(split), initial, coarse, cache, workers)
+        sources = Sources(data, str(split), tuple(initial or ()), coarse, cache, workers)
         with _bars() as announce:
             facts = self_train(chosen, sources, run, device, pseudo_label_rounds, announce)
     except (DatasetError, RecipeError) as error:

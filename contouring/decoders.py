@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import BoundedSemaphore, Lock, Timer
+from signal import SIGKILL
+from threading import BoundedSemaphore, Event, Lock, Timer
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from contouring.frames import Frame
 
 PACKAGES = Path(__file__).resolve().parents[1]
+READY = b"ready\n"
 COMMAND = (sys.executable, "-m", "contouring.frame_decoder")
 ANSWER_SECONDS = 90.0
 LONGEST_LINE = 4096
@@ -53,7 +55,11 @@ class Decoders:
             decoder.end()
 
     def decode(self, frame: Frame) -> NDArray[np.integer]:
-        """(rows, columns) stored values; `ValueError` says why there are none."""
+        """(rows, columns) stored values.
+
+        Raises `ValueError` for a frame that cannot be decoded, and `OSError` where it is not the
+        frame's fault: a decoder that does not start, or that somebody else has killed.
+        """
         if not frame.is_compressed:
             return frame.decode()
         with self._turns:
@@ -82,20 +88,41 @@ class _Decoder:
             cwd="/",
             env=build_environment(),
         )
+        self._is_ready = False
 
     def decode(self, frame: Frame, seconds: float) -> NDArray[np.integer]:
-        clock = Timer(seconds, self._process.kill)
+        late = Event()
+
+        def stop() -> None:
+            late.set()
+            self._process.kill()
+
+        clock = Timer(seconds, stop)
         clock.start()
         try:
+            self._await_ready()
             return self._ask(frame)
         except (BrokenPipeError, EOFError) as error:
+            self._process.kill()  # if it lives, it speaks in another way than was agreed
             status = self._process.wait()
+            if not self._is_ready or (status == -SIGKILL and not late.is_set()):
+                raise OSError(
+                    f"a decoder of compressed pixels ended with status {status}"
+                ) from error
             raise ValueError(
                 f"its decoder ended with status {status}: the codestream is damaged, or made to do "
                 f"harm, or takes more than {seconds:g} s or 4 GiB"
             ) from error
         finally:
             clock.cancel()
+
+    def _await_ready(self) -> None:
+        if self._is_ready:
+            return
+        assert self._process.stdout is not None
+        if self._process.stdout.readline(LONGEST_LINE) != READY:
+            raise EOFError
+        self._is_ready = True
 
     def _ask(self, frame: Frame) -> NDArray[np.integer]:
         assert self._process.stdin is not None
@@ -128,6 +155,8 @@ class _Decoder:
 
 
 def _read_head(line: bytes) -> dict[str, Any]:
+    if len(line) >= LONGEST_LINE:
+        raise ValueError("its decoder speaks in no known way")
     if not line.endswith(b"\n"):
         raise EOFError
     return dict(json.loads(line))

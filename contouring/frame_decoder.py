@@ -23,14 +23,16 @@ from contouring.frames import Frame
 from contouring.transfer_syntaxes import COMPRESSED
 
 MEMORY_BYTES = 4 * 2**30
+READY = b"ready\n"
 FRAME_SECONDS = 60  # of processor time
 OPEN_FILES = 32
+LONGEST_WORDS = 500
 PR_SET_NO_NEW_PRIVS = 38
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 
 
 def give_up_rights() -> None:
-    """No more privileges, no network where the kernel lets it go, no files, no endless memory."""
+    """No more privileges, no network where the kernel lets it go, no endless files or memory."""
     kernel = ctypes.CDLL(None, use_errno=True)
     kernel.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     kernel.unshare(CLONE_NEWUSER | CLONE_NEWNET)  # containers may forbid it
@@ -40,6 +42,9 @@ def give_up_rights() -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
     ):
+        _, hard = resource.getrlimit(limit)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)  # a site may have set less; more nobody may set
         resource.setrlimit(limit, (most, most))
 
 
@@ -52,7 +57,7 @@ def serve(asked: BinaryIO, answers: BinaryIO) -> None:
         try:
             pixels = Frame(content, **told).decode()
         except Exception as error:  # noqa: BLE001  # whatever a codec raises is an answer
-            words = str(error) or type(error).__name__
+            words = (str(error) or type(error).__name__)[:LONGEST_WORDS]
             answers.write(json.dumps({"error": words}).encode() + b"\n")
         else:
             head = {"shape": pixels.shape, "dtype": pixels.dtype.str}
@@ -65,7 +70,8 @@ def _allow_seconds(seconds: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds, hard))
+    most = spent + seconds if hard == resource.RLIM_INFINITY else min(spent + seconds, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
 
 
 if __name__ == "__main__":
@@ -74,4 +80,6 @@ if __name__ == "__main__":
     own_output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # codecs print
     give_up_rights()
+    own_output.write(READY)
+    own_output.flush()
     serve(sys.stdin.buffer, own_output)

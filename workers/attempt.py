@@ -15,6 +15,7 @@ from contouring.notices import Notice
 from contouring.pipeline import Contouring, contour_series
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
+from models.economy import ECONOMIES, Economy
 from models.templates import find_templates
 from workers.heartbeat import Heartbeat
 from workers.job_templates import open_templates
@@ -77,30 +78,42 @@ def _contour(job: Job, place: Workplace, heartbeat: Heartbeat) -> _Attempt:
     # The job's own time, not the attempt's: a rerun must give the same bytes.
     stamp = Stamp(made_at=job.created_at, software_version=version("oarlock"))
     progress = _build_progress(job, place.leases, heartbeat)
-    spared: tuple[Notice, ...] = ()
-    for cascade in place.predictors.open_smaller_each_time(job.model_name, job.model_checksum):
+    tried: list[tuple[str, str]] = []
+    for economy in ECONOMIES:
         try:
-            contouring = contour_series(series, cascade, stamp, templates, progress)
+            cascade = place.predictors.open(job.model_name, job.model_checksum, economy)
+            way = (cascade.runtime, cascade.plan)
+            if way in tried:
+                continue
+            tried.append(way)
+            told = replace(series, warnings=series.warnings + _tell_spared(economy))
+            contouring = contour_series(told, cascade, stamp, templates, progress)
+            return _Attempt(series, cascade, stamp, contouring)
         except MemoryError as error:
-            log.warning("job %s: not enough memory (%s) for: %s", job.id, error, cascade.plan)
-            spared = spared or (_tell_spared(cascade),)
-            continue
+            log.warning("job %s: not enough memory (%s) for %s", job.id, error, economy)
         except ReleaseCheckError as error:
             if error.withheld is not None:
                 report = build_withheld_report(series, cascade, stamp, error.withheld)
                 place.results.keep(job.id, job.fence, {REPORT: encode_report(report)})
             raise
-        contouring = replace(contouring, warnings=contouring.warnings + spared)
-        return _Attempt(series, cascade, stamp, contouring)
+        finally:
+            if economy != ECONOMIES[0]:
+                place.predictors.close_all()  # the next job gets the model as it is meant
+        # Nothing of this way may be held while the next one is loaded.
+        cascade = told = None  # type: ignore[assignment]
+        place.predictors.close_all()
     raise MemoryError
 
 
-def _tell_spared(cascade: Cascade) -> Notice:
-    return Notice(
-        "less-memory",
-        f"The worker had not enough memory for the model as it is meant to run ({cascade.plan}): "
-        "see its report for how it ran instead, and give the worker more.",
+def _tell_spared(economy: Economy) -> tuple[Notice, ...]:
+    """What the reader of a contour must know that was not made as the model is meant to run."""
+    if economy == ECONOMIES[0]:
+        return ()
+    text = (
+        "The worker had not enough memory for the model as it is meant to run: see the report for "
+        "how it ran instead, and give the worker more."
     )
+    return (Notice("less-memory", text),)
 
 
 def _build_progress(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from contouring.errors import ModelChangedError
@@ -36,19 +36,7 @@ class Predictors:
             self._open[key] = cascade
         return self._open[key]
 
-    def open_smaller_each_time(self, name: str, checksum: str) -> Iterator[Cascade]:
-        """The model, and then the same in ways that take less memory, each open alone."""
-        self._close(lambda economy: economy != ECONOMIES[0])  # of a job before
-        seen: set[tuple[str, str]] = set()
-        for economy in ECONOMIES:
-            if seen:
-                self._close(lambda _: True)
-            cascade = self.open(name, checksum, economy)
-            way = (cascade.runtime, cascade.plan)
-            if way not in seen:
-                seen.add(way)
-                yield cascade
-
-    def _close(self, which: Callable[[Economy], bool]) -> None:
-        self._open = {key: cascade for key, cascade in self._open.items() if not which(key[1])}
+    def close_all(self) -> None:
+        """Give back the memory of every open model."""
+        self._open.clear()
         gc.collect()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import Celery
+from kombu.connection import Connection
 
 from workers.redis_urls import build_broker_url
 
@@ -11,7 +14,16 @@ RUN_JOB = "oarlock.run_job"
 MESSAGE_VERSION = 1
 
 LEAST_VISIBILITY_SECONDS = 3600  # the reconciler brings work back sooner
+LONGEST_PAUSE_SECONDS = 4.0  # between two looks for a Redis that is away
 KILL_GRACE_SECONDS = 120  # from a job's own time limit to the end of its process
+
+
+class PatientConnection(Connection):
+    """Looks for a Redis that is away every few seconds; kombu's own pauses grow to 30 s."""
+
+    def _ensure_connection(self, *args: Any, **options: Any) -> Any:
+        options.setdefault("interval_max", LONGEST_PAUSE_SECONDS)
+        return super()._ensure_connection(*args, **options)  # type: ignore[no-untyped-call]
 
 
 def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
@@ -60,6 +72,7 @@ def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
         worker_hijack_root_logger=False,
         enable_utc=True,
     )
+    app.amqp.Connection = PatientConnection
     return app
 
 

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         description="Whether a person must release structure sets in which a structure failed.",
     )
     watchdog_seconds: float = Field(
-        60.0,
+        15.0,
         gt=0,
         description="Time after which a worker ends itself that jobs wait for and nothing wakes.",
     )

@@ -1,7 +1,8 @@
 """A worker that has stopped listening ends itself, so that it is started anew.
 
-Clients of Redis have frozen after a lost connection more than once: such a worker looks well and
-does nothing. It is known by messages that nobody takes while it has no job.
+Celery freezes if Redis goes away while its only job runs: the job's acknowledgement fails, the
+place of its message is never freed, and nothing is asked of Redis any more. Such a worker looks
+well and does nothing. It is known by messages that nobody takes while it has no job.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0
 EXIT_SECONDS = 10.0  # from SIGTERM, which a frozen process may not hear, to the end
 # Monotonic seconds of the last look for a job; shared with the process that looks, a fork.
-_last_look = multiprocessing.Value("d", 0.0)
+# Without a lock: a process killed while it held one would stop all others.
+_last_look = multiprocessing.Value("d", 0.0, lock=False)
 
 
 def note_look() -> None:
@@ -41,18 +43,22 @@ class Watchdog:
         self._is_busy = is_busy
         self._patience_seconds = patience_seconds
         self._clock = clock
-        self._fine_at = clock()
+        self._fine_at = self._looked_at = clock()
 
     def is_deaf(self) -> bool:
         """Whether messages have waited all this time, and the worker has neither job nor ear."""
-        now = self._clock()
+        now, last = self._clock(), self._looked_at
+        self._looked_at = now
+        if now - last > self._patience_seconds:  # frozen itself: it has heard nothing either
+            self._fine_at = now
         is_fine = _last_look.value > self._fine_at or not self._count_messages() or self._is_busy()
         if is_fine:
             self._fine_at = now
         return now - self._fine_at > self._patience_seconds
 
     def watch(self) -> None:
-        """Look every few seconds, in a thread of its own, until the process ends."""
+        """Look every few seconds from now on, in a thread of its own, until the process ends."""
+        self._fine_at = self._looked_at = self._clock()
         threading.Thread(target=self._repeat, name="watchdog", daemon=True).start()
 
     def _repeat(self) -> None:
@@ -64,4 +70,6 @@ class Watchdog:
         )
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(EXIT_SECONDS)
+        while self._is_busy():  # with a job that came at the last moment: it is given its time
+            time.sleep(PAUSE_SECONDS)
         os._exit(1)

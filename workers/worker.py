@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from celery.signals import worker_ready
 from sqlalchemy.exc import SQLAlchemyError
 
 import workers.stop_signal  # noqa: F401  # before Celery
@@ -29,7 +30,9 @@ def run_worker(settings: Settings) -> None:
     migrate(engine)
     engine.dispose()
     lose_predecessors(settings)
-    watch(settings)
+    # From then on, for a slow start is no deafness.
+    watchdog = build_watchdog(settings)
+    worker_ready.connect(lambda **_: watchdog.watch(), weak=False)
     app.conf.worker_soft_shutdown_timeout = settings.stop_seconds
     try:
         app.worker_main(
@@ -54,8 +57,8 @@ def lose_predecessors(settings: Settings) -> None:
         leases.lose_worker(name)
 
 
-def watch(settings: Settings) -> None:
-    """End this worker if it stops listening."""
+def build_watchdog(settings: Settings) -> Watchdog:
+    """What ends this worker if it stops listening."""
     leases, worker = open_leases(settings), build_worker_name()
     publisher = Publisher(settings.require_redis_url(), settings.job_seconds_limit)
 
@@ -65,7 +68,7 @@ def watch(settings: Settings) -> None:
         except SQLAlchemyError:
             return True  # without its database it could not work either
 
-    Watchdog(publisher.count_messages, is_busy, settings.watchdog_seconds).watch()
+    return Watchdog(publisher.count_messages, is_busy, settings.watchdog_seconds)
 
 
 def open_leases(settings: Settings) -> LeaseStore:

@@ -23,9 +23,10 @@ def build_worker_name(process_id: int | None = None) -> str:
 
 def has_ended(name: str) -> bool:
     """Whether that process is known to be over; never of one that cannot be seen from here."""
-    node, number, began, place = name.split(":", 3)
-    if (node, place) != (os.uname().nodename, _place()):
-        return False
+    parts = name.split(":", 3)
+    if len(parts) < 4 or (parts[0], parts[3]) != (os.uname().nodename, _place()):
+        return False  # names of earlier versions had two parts
+    _, number, began, _ = parts
     try:
         status = _read_status(int(number))
     except (FileNotFoundError, ProcessLookupError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,18 +40,19 @@ def recipe_network(recipe: Recipe) -> nn.Module:
 
 
 def start_run(
-    recipe: Recipe, run: Path, device: torch.device, initial: Path | None = None
+    recipe: Recipe, run: Path, device: torch.device, initial: Sequence[Path] = ()
 ) -> Progress:
     """A new run, or the one in the folder from where it stands.
 
-    `initial`: another run's folder or checkpoint, whose averaged weights a new run starts from.
+    `initial`: other runs' folders or checkpoints; a new run starts from the mean of their averaged
+    weights (Wortsman et al., arXiv 2203.05482), which is of use if one went on from another.
     Raises `RecipeError` if the folder holds the run of another recipe.
     """
     run.mkdir(parents=True, exist_ok=True)
     _keep_recipe(recipe, run / RECIPE)
     network = recipe_network(recipe)
-    if initial is not None:
-        network.load_state_dict(averaged_weights(initial))
+    if initial:
+        network.load_state_dict(mean_weights(initial))
     network = _laid_out(network.to(device), recipe)
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True
@@ -102,6 +104,15 @@ def averaged_weights(run: Path) -> dict[str, Tensor]:
     state: dict[str, Any] = torch.load(checkpoint, weights_only=True, map_location="cpu")
     average = state["average"]
     return {k.removeprefix("module."): v for k, v in average.items() if k.startswith("module.")}
+
+
+def mean_weights(runs: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of several runs' averaged weights, as one network's state."""
+    states = [averaged_weights(run) for run in runs]
+    last = states[-1]
+    learned = [name for name, weight in last.items() if weight.is_floating_point()]  # no counters
+    means = {name: torch.stack([state[name] for state in states]).mean(0) for name in learned}
+    return {**last, **means}
 
 
 def memory_layout(recipe: Recipe) -> torch.memory_format:

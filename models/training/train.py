@@ -35,15 +35,15 @@ class DivergedError(RecipeError):
 class Sources:
     """Where a run learns from.
 
-    `split`: the cases that are learned from, `train` or `all`; `initial`: a run whose averaged
-    weights a new run starts from; `coarse`: the run of the coarse network whose answer is the
-    recipe's candidate region; `cache`: a folder for prepared cases, for data sets that are larger
-    than the memory; `only`: names of cases, for one fold of a split.
+    `split`: the cases that are learned from, `train` or `all`; `initial`: runs from the mean of
+    whose averaged weights a new run starts; `coarse`: the run of the coarse network whose answer is
+    the recipe's candidate region; `cache`: a folder for prepared cases, for data sets that are
+    larger than the memory; `only`: names of cases, for one fold of a split.
     """
 
     data: Path
     split: str = TRAIN
-    initial: Path | None = None
+    initial: tuple[Path, ...] = ()
     coarse: Path | None = None
     cache: Path | None = None
     workers: int = 1

@@ -87,16 +87,18 @@ def send_large(folder: Path, scale: Scale) -> list[Finding]:
     slices = scale.pick(20, 200)
     usual = [write_large_patient(folder, number, slices) for number in range(scale.pick(1, 5))]
     largest = write_large_patient(folder, len(usual), scale.pick(60, 2000))
+    faults: list[str] = []
     with run_site(folder / "site", workers=0, environment=QUICK) as site:
         site.send(write_patient(folder / "first", 99))
-        times = [measure(lambda one=patient: site.send(one), []) for patient in usual]
+        times = [measure(lambda one=patient: site.send(one), faults) for patient in usual]
         before = measure_memory(site.parts["service"])
-        took = measure(lambda: site.send(largest), [])
+        took = measure(lambda: site.send(largest), faults)
         grown = measure_memory(site.parts["service"], at_most=True) - before
         size = sum(file.stat().st_size for file in largest.files) / MEBIBYTE
         for job_id in site.acknowledged:  # they were sent to be stored
             site.http.delete(f"/v1/jobs/{job_id}").raise_for_status()
         return [
+            count_none("uploads that failed", faults),
             time_within(f"an upload of {slices} slices", times, 100, 1.5),
             time_within(f"an upload of {size:.0f} MiB", [took], 100, 15.0),
             _within_mebibytes("growth of the service's memory at its highest", grown, 200),

@@ -16,11 +16,13 @@ from tests.chaos.patients import Patient, write_patient
 from tests.chaos.script import DEAF, Script
 from tests.chaos.site import QUICK, Site, run_site
 from tests.workers.processes import wait_until
+from workers.jobs import JobState
 from workers.publisher import Publisher
 from workers.queue import QUEUE, RUN_JOB, build_queue
 
-WORK_SECONDS = 0.5
-BACKLOG = 3
+WORK_SECONDS = 1.5
+BACKLOG = 5  # two are run, and the messages of the others wait in Redis
+LATE = 2  # sent while it is broken
 
 
 def break_redis(folder: Path, scale: Scale) -> list[Finding]:
@@ -35,24 +37,31 @@ def break_redis(folder: Path, scale: Scale) -> list[Finding]:
     with run_site(folder / "site", environment=None if scale.is_long else QUICK) as site:
         for number, pause in enumerate(pauses):
             patients = [
-                write_patient(folder, BACKLOG * number + one, Script(WORK_SECONDS))
-                for one in range(BACKLOG)
+                write_patient(folder, (BACKLOG + LATE) * number + one, Script(WORK_SECONDS))
+                for one in range(BACKLOG + LATE)
             ]
-            site.send(patients[0])
+            for patient in patients[:BACKLOG]:
+                site.send(patient)
+            wait_until(lambda: bool(site.redis.llen(QUEUE)), "a message that waits")
             fault = faults[number % len(faults)] if pause <= away else kill_redis
             started = time.monotonic()
             fault(site)
-            for patient in patients[1:]:
+            for patient in patients[BACKLOG:]:
                 answers.append(time_sending(site, patient))
             time.sleep(max(0.0, started + pause - time.monotonic()))
+            before = sum(job.attempt for job in site.list_jobs())
             restore_redis(site)
             back = time.monotonic()
-            site.wait_until_ended()
+            wait_until(
+                lambda known=before: sum(job.attempt for job in site.list_jobs()) > known,
+                "the next claim",
+            )
             resumed.append(time.monotonic() - back)
+            site.wait_until_ended()
         return [
-            count_all("uploads accepted meanwhile", len(answers), (BACKLOG - 1) * len(pauses)),
+            count_all("uploads accepted meanwhile", len(answers), LATE * len(pauses)),
             time_within("an upload's answer meanwhile", answers, 100, 5.0),
-            time_within("from its return until the last of 3 jobs is done", resumed, 100, 30.0),
+            time_within("from its return until the next job is claimed", resumed, 100, 30.0),
             *judge(site),
         ]
 
@@ -102,7 +111,10 @@ def lose_messages(folder: Path, scale: Scale) -> list[Finding]:
             wait_until(lambda: site.find_child(worker) is not None, "the worker")
             time.sleep(1.0)  # until it waits for a message
             os.kill(worker.process_id, signal.SIGSTOP)
-            site.send(write_patient(folder, number))
+            job_id = site.send(write_patient(folder, number))
+            wait_until(
+                lambda job=job_id: site.jobs.find(job).state is JobState.QUEUED, "the message"
+            )
             wait_until(lambda: not site.redis.llen(QUEUE), "Redis to have given the message out")
             worker.signal(signal.SIGKILL)
             site.wait_until_ended()

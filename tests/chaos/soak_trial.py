@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 import httpx
+import redis
 
 from service.client import RefusedRequestError
 from tests.chaos.findings import Finding, Scale, count_all, find_percentile
@@ -79,7 +80,7 @@ class Upset:
         self._site, self._dice, self._pause_seconds = site, dice, pause_seconds
         self._done: dict[str, int] = defaultdict(int)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._repeat)
+        self._thread = threading.Thread(target=self._repeat, daemon=True)
         self._thread.start()
 
     def stop(self) -> list[str]:
@@ -101,8 +102,9 @@ class Upset:
         }
         while not self._over.wait(self._dice.uniform(*self._pause_seconds)):
             name = self._dice.choice(sorted(faults))
-            faults[name]()
-            self._done[name] += 1
+            with suppress(redis.RedisError):  # killed a moment ago: the next fault comes anyway
+                faults[name]()
+                self._done[name] += 1
 
     def _kill(self, *names: str) -> None:
         for name in names:

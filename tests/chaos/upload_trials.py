@@ -45,7 +45,7 @@ def cut_uploads(folder: Path, scale: Scale) -> list[Finding]:
         site.wait_until_ended()
         listed = site.http.get("/v1/jobs", params={"limit": 200}).json()["jobs"]
         return [
-            Finding("uploads answered before the end", str(answered), "any", True),
+            Finding("uploads answered before the end", str(answered), "some", answered > 0),
             count_all("jobs listed, each of a whole series", len(listed), len(site.acknowledged)),
             *judge(site),
         ]
@@ -120,7 +120,6 @@ def kill_everything(folder: Path, scale: Scale) -> list[Finding]:
         adopt(site, sent)
         site.wait_until_ended()
         return [
-            Finding("uploads acknowledged", str(len(site.acknowledged)), "any", True),
             time_within("from the end of everything until it is ready", ready, 100, 20.0),
             *judge(site),
         ]

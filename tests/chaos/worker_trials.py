@@ -40,8 +40,11 @@ class Losses:
         """See which of them run again."""
         for job_id, (attempt, moment) in list(self.open.items()):
             job = site.jobs.find(job_id)
-            if job.attempt > attempt or job.state in TERMINAL:
+            if job.attempt > attempt:
                 self.seconds.append(time.monotonic() - moment)
+                del self.open[job_id]
+            elif job.state in TERMINAL:  # it had ended before it was hit
+                self.count -= 1
                 del self.open[job_id]
 
 
@@ -178,7 +181,7 @@ def wake_zombies(folder: Path, scale: Scale) -> list[Finding]:
 def stop_workers(folder: Path, scale: Scale) -> list[Finding]:
     """SIGTERM, as a deployment sends it, in the middle of a job longer than anybody waits."""
     rounds = scale.pick(1, 10)
-    losses, attempts_counted = Losses(), []
+    losses, counted, attempts = Losses(), [], []
     environment = {**QUICK, "OARLOCK_STOP_SECONDS": "2", "OARLOCK_LEASE_SECONDS": "30"}
     with run_site(folder / "site", environment=environment) as site:
         for number in range(rounds):
@@ -192,10 +195,12 @@ def stop_workers(folder: Path, scale: Scale) -> list[Finding]:
             site.wait_until_ended(lambda: losses.look(site))
             losses.look(site)
             after = site.jobs.find(job_id)
-            attempts_counted += [after.lost_leases + after.child_deaths]
+            counted.append(after.lost_leases + after.child_deaths)
+            attempts.append(after.attempt)
         return [
             time_within("from the worker's end to the next attempt", losses.seconds, 100, 10.0),
-            count_none("losses counted against a job", [one for one in attempts_counted if one]),
+            count_all("jobs given back, and done by the next attempt", attempts.count(2), rounds),
+            count_none("losses counted against a job", [one for one in counted if one]),
             *judge(site),
         ]
 

@@ -79,7 +79,7 @@ def test_a_frame_that_asks_for_endless_memory_is_refused(decoders: Decoders) -> 
         ("import os; os.kill(os.getpid(), 11)", "ended with status -11"),
         ("import time; time.sleep(60)", "ended with status -9.*takes more than 1 s"),
         ("print('no json')", "Expecting value"),
-        ("print('{}' * 9000)", "ended with status"),
+        ("print('{}' * 9000, flush=True); import time; time.sleep(9)", "speaks in no known way"),
         ("import json; print(json.dumps({'shape': [9, 9], 'dtype': '<u2'}))", "decode to .9, 9"),
         ("import json; print(json.dumps({'shape': [34, 50], 'dtype': 'O'}))", "values of O"),
         ("import json; print(json.dumps({'shape': [34, 50], 'dtype': '<u2'}))", "status 0"),
@@ -88,10 +88,44 @@ def test_a_frame_that_asks_for_endless_memory_is_refused(decoders: Decoders) -> 
 )
 def test_a_decoder_that_fails_or_lies_is_a_reason(program: str, reason: str) -> None:
     """Never an end of the worker, nor pixels that nobody encoded."""
-    broken = (sys.executable, "-c", f"import sys; sys.stdin.readline(); {program}")
+    ready = "import sys; print('ready', flush=True); sys.stdin.readline()"
+    broken = (sys.executable, "-c", f"{ready}; {program}")
 
     with Decoders(broken, seconds=1.0) as decoders, pytest.raises(ValueError, match=reason):
         decoders.decode(build_frame())
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "raise ImportError",
+        "import os; print('ready', flush=True); os.kill(os.getpid(), 9)",
+    ],
+    ids=["does not start", "is killed, as for want of memory"],
+)
+def test_a_decoder_that_fails_by_no_fault_of_the_frame_is_an_error_of_the_machine(
+    program: str,
+) -> None:
+    """The job is tried again; the patient's series is not refused for good."""
+    broken = (sys.executable, "-c", program)
+
+    with Decoders(broken) as decoders, pytest.raises(OSError, match="decoder"):
+        decoders.decode(build_frame())
+
+
+def test_a_site_s_own_lower_limits_are_kept() -> None:
+    """A service manager may have set them; to raise one is forbidden."""
+    program = "from contouring.frame_decoder import give_up_rights; give_up_rights(); print('fine')"
+    run = subprocess.run(
+        ["prlimit", f"--as={3 * 2**30}", "--cpu=50", sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        text=True,
+        env=build_environment(),
+        cwd=PACKAGES,
+    )
+
+    assert run.stdout == "fine\n"
 
 
 def test_a_decoder_has_few_rights_and_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

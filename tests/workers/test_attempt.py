@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from contouring import drafts
@@ -140,8 +141,10 @@ def test_with_too_little_memory_it_is_run_with_smaller_windows(
     assert ended.state is JobState.DONE
     assert windows == [(16, 256, 256), (16, 128, 256)]
     assert [one for one in ended.warnings if one.startswith("less-memory: ")]
-    next_time = place.predictors.open_smaller_each_time(job.model_name, job.model_checksum)
-    assert next(next_time).segmenter.stage.window_zyx == (16, 256, 256)
+    rtstruct = place.results.find_file(str(ended.result_folder), ended.outputs[0].rtstruct)
+    assert "less-memory" in str(pydicom.dcmread(rtstruct).StructureSetDescription)
+    next_time = place.predictors.open(job.model_name, job.model_checksum)
+    assert next_time.segmenter.stage.window_zyx == (16, 256, 256)
 
 
 def test_a_job_for_which_no_memory_suffices_tries_each_way_once(

@@ -44,6 +44,18 @@ def test_a_worker_that_was_woken_meanwhile_has_all_the_time_again(
     assert looks == [False, False, True]
 
 
+def test_a_worker_that_was_frozen_itself_has_all_the_time_again() -> None:
+    """A container that is paused for an hour could hear nothing meanwhile."""
+    clock = Clock()
+    watchdog = Watchdog(lambda: 3, lambda: False, PATIENCE, clock.read)
+
+    looks = []
+    for clock.seconds in (5.0, 3600.0, 3605.0, 3655.0, 3661.0):
+        looks.append(watchdog.is_deaf())
+
+    assert looks == [False, False, False, False, True]
+
+
 class Clock:
     """A clock that stands still until it is set."""
 

@@ -56,6 +56,7 @@ def test_a_process_that_cannot_be_seen_from_here_has_not_ended() -> None:
     container, boot = place.split(":")
 
     assert has_ended(f"{host}:{gone}:{began}:{place}")
+    assert not has_ended(f"{host}:{gone}")  # as an earlier version called its workers
     assert not has_ended(f"another:{gone}:{began}:{place}")
     assert not has_ended(f"{host}:{gone}:{began}:{container}0:{boot}")
     assert not has_ended(f"{host}:{gone}:{began}:{container}:another-boot")
