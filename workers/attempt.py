@@ -12,7 +12,7 @@ from pathlib import Path
 from contouring.dicom_series import CTSeries, read_series
 from contouring.errors import JobError, ReleaseCheckError
 from contouring.notices import Notice
-from contouring.pipeline import Contouring, contour_series
+from contouring.pipeline import Contouring, Progress, contour_series
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
 from models.economy import ECONOMIES, Economy
@@ -73,36 +73,44 @@ def run_attempt(job: Job, place: Workplace) -> None:
 
 def _contour(job: Job, place: Workplace, heartbeat: Heartbeat) -> _Attempt:
     """With less memory each time there is not enough; MemoryError once nothing is left to save."""
+    progress = _build_progress(job, place.leases, heartbeat)
+    tried: set[tuple[str, str]] = set()
+    for economy in ECONOMIES:
+        try:
+            attempt = _contour_sparing(economy, job, place, progress, tried)
+        except MemoryError as error:
+            log.warning("job %s: not enough memory (%s) for %s", job.id, error, economy)
+            attempt = None
+        if economy != ECONOMIES[0] or attempt is None:
+            # The next one, be it of this job or another, must find the memory that this one had.
+            place.predictors.close_all()
+        if attempt is not None:
+            return attempt
+    raise MemoryError
+
+
+def _contour_sparing(
+    economy: Economy, job: Job, place: Workplace, progress: Progress, tried: set[tuple[str, str]]
+) -> _Attempt | None:
+    """None where the model would only run as one that was `tried`, by its runtime and plan."""
     templates = open_templates(find_templates(place.template_folders), job.parameters)
+    cascade = place.predictors.open(job.model_name, job.model_checksum, economy)
+    way = (cascade.runtime, cascade.plan)
+    if way in tried:
+        return None
+    tried.add(way)
     series = read_series(place.series.find_folder(job.series_digest), has_known_names=False)
     # The job's own time, not the attempt's: a rerun must give the same bytes.
     stamp = Stamp(made_at=job.created_at, software_version=version("oarlock"))
-    progress = _build_progress(job, place.leases, heartbeat)
-    tried: list[tuple[str, str]] = []
-    for economy in ECONOMIES:
-        try:
-            cascade = place.predictors.open(job.model_name, job.model_checksum, economy)
-            way = (cascade.runtime, cascade.plan)
-            if way in tried:
-                continue
-            tried.append(way)
-            told = replace(series, warnings=series.warnings + _tell_spared(economy))
-            contouring = contour_series(told, cascade, stamp, templates, progress)
-            return _Attempt(series, cascade, stamp, contouring)
-        except MemoryError as error:
-            log.warning("job %s: not enough memory (%s) for %s", job.id, error, economy)
-        except ReleaseCheckError as error:
-            if error.withheld is not None:
-                report = build_withheld_report(series, cascade, stamp, error.withheld)
-                place.results.keep(job.id, job.fence, {REPORT: encode_report(report)})
-            raise
-        finally:
-            if economy != ECONOMIES[0]:
-                place.predictors.close_all()  # the next job gets the model as it is meant
-        # Nothing of this way may be held while the next one is loaded.
-        cascade = told = None  # type: ignore[assignment]
-        place.predictors.close_all()
-    raise MemoryError
+    told = replace(series, warnings=series.warnings + _tell_spared(economy))
+    try:
+        contouring = contour_series(told, cascade, stamp, templates, progress)
+    except ReleaseCheckError as error:
+        if error.withheld is not None:
+            report = build_withheld_report(series, cascade, stamp, error.withheld)
+            place.results.keep(job.id, job.fence, {REPORT: encode_report(report)})
+        raise
+    return _Attempt(series, cascade, stamp, contouring)
 
 
 def _tell_spared(economy: Economy) -> tuple[Notice, ...]:

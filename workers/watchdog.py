@@ -18,6 +18,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 5.0
+LOOKS = 4  # at least, before it is sure
 EXIT_SECONDS = 10.0  # from SIGTERM, which a frozen process may not hear, to the end
 # Monotonic seconds of the last look for a job; shared with the process that looks, a fork.
 # Without a lock: a process killed while it held one would stop all others.
@@ -63,7 +64,7 @@ class Watchdog:
 
     def _repeat(self) -> None:
         while not self.is_deaf():
-            time.sleep(min(PAUSE_SECONDS, self._patience_seconds))
+            time.sleep(min(PAUSE_SECONDS, self._patience_seconds / LOOKS))
         log.error(
             "jobs have waited for %d s and this worker was not woken: it ends, to be started anew",
             self._patience_seconds,

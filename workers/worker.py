@@ -30,8 +30,8 @@ def run_worker(settings: Settings) -> None:
     migrate(engine)
     engine.dispose()
     lose_predecessors(settings)
-    # From then on, for a slow start is no deafness.
     watchdog = build_watchdog(settings)
+    # Not before: a slow start is no deafness.
     worker_ready.connect(lambda **_: watchdog.watch(), weak=False)
     app.conf.worker_soft_shutdown_timeout = settings.stop_seconds
     try:
