@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -79,16 +79,18 @@ def write_records(records: Mapping[str, Record]) -> None:
     RECORDS.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_page(trials: Iterable[Titled]) -> None:
+def write_page(trials: Collection[Titled]) -> None:
     """Put the tables below the page's own words."""
     PAGE.write_text(build_page(PAGE.read_text(), trials, read_records()))
 
 
-def build_page(page: str, trials: Iterable[Titled], records: Mapping[str, Record]) -> str:
+def build_page(page: str, trials: Collection[Titled], records: Mapping[str, Record]) -> str:
     """The page with a table for each trial that has been run."""
     words = page.partition(BEGIN)[0]
     tables = [_build_table(trial, records[trial.name]) for trial in trials if trial.name in records]
-    return "\n".join([f"{words}{BEGIN}", *tables])
+    lacking = [trial.name for trial in trials if trial.name not in records]
+    told = f"\nNot run at full length so far: {', '.join(lacking)}.\n" if lacking else ""
+    return "\n".join([f"{words}{BEGIN}", *tables, told]).rstrip() + "\n"
 
 
 def _build_table(trial: Titled, record: Record) -> str:

@@ -108,8 +108,7 @@ def lose_messages(folder: Path, scale: Scale) -> list[Finding]:
     with run_site(folder / "site", workers=1, environment=QUICK) as site:
         (worker,) = site.workers
         for number in range(rounds):
-            wait_until(lambda: site.find_child(worker) is not None, "the worker")
-            time.sleep(1.0)  # until it waits for a message
+            wait_until(lambda: is_listening(site), "a worker that waits for a message")
             os.kill(worker.process_id, signal.SIGSTOP)
             job_id = site.send(write_patient(folder, number))
             wait_until(
@@ -119,6 +118,11 @@ def lose_messages(folder: Path, scale: Scale) -> list[Finding]:
             worker.signal(signal.SIGKILL)
             site.wait_until_ended()
         return judge(site)
+
+
+def is_listening(site: Site) -> bool:
+    """Whether somebody waits for a message, as Redis sees it."""
+    return any(client["cmd"] == "brpop" for client in site.redis.client_list())
 
 
 def confuse_messages(folder: Path, scale: Scale) -> list[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.chaos.findings import count_all, count_none, find_percentile, time_within
 from tests.chaos.page import BEGIN, Record, build_page
 from tests.chaos.trials import Trial
@@ -19,7 +21,9 @@ def test_a_trial_is_a_table_of_what_was_measured_beside_its_goal() -> None:
     )
     record = Record(findings, seed=7, seconds=90.0, machine="two cores")
 
-    page = build_page(f"# Words\n{BEGIN}\nold tables", [TRIAL], {"killed": record})
+    trials = [TRIAL, replace(TRIAL, name="frozen")]
+
+    page = build_page(f"# Words\n{BEGIN}\nold tables", trials, {"killed": record})
 
     assert page.startswith(f"# Words\n{BEGIN}\n\n## Something is killed\n")
     assert "| jobs done | 49 of 50 | 50 | **no** |" in page
@@ -27,6 +31,7 @@ def test_a_trial_is_a_table_of_what_was_measured_beside_its_goal() -> None:
     assert "| until it runs again | p95 61.0 s (3 times) | p95 at most 60.0 s | **no** |" in page
     assert "Looked for and not found: jobs lost." in page
     assert "`killed`, 1.5 minutes, seed 7; two cores." in page
+    assert page.endswith("\n\nNot run at full length so far: frozen.\n")
     assert "old tables" not in page
 
 

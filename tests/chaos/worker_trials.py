@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -20,6 +21,7 @@ from tests.workers.processes import wait_until
 from workers.jobs import TERMINAL, Job, JobState
 
 LOOK_SECONDS = 0.05
+START_OF_MORE = 1000  # numbers of patients beyond those that a trial begins with
 WORK_SECONDS = 2.5  # long enough to be hit in the middle
 
 
@@ -54,8 +56,9 @@ def kill_worker_groups(folder: Path, scale: Scale) -> list[Finding]:
     environment = None if scale.is_long else QUICK
     with run_site(folder / "site", environment=environment) as site:
         send_patients(site, folder, scale.pick(5, 50), WORK_SECONDS)
-        kills = scale.pick(3, 50)
-        while losses.count < kills and site.count_open():
+        more = itertools.count(START_OF_MORE)
+        while losses.count < scale.pick(3, 50):
+            keep_busy(site, folder, more)
             for worker, job in hit_at_random(site, dice, losses):
                 losses.note(job)
                 worker.signal(signal.SIGKILL)
@@ -76,9 +79,10 @@ def kill_children(folder: Path, scale: Scale) -> list[Finding]:
     hit: set[str] = set()
     with run_site(folder / "site", environment=None if scale.is_long else QUICK) as site:
         send_patients(site, folder, scale.pick(4, 25), WORK_SECONDS)
-        kills = scale.pick(2, 20)
+        more = itertools.count(START_OF_MORE)
         mains: set[int] = set()
-        while losses.count < kills and site.count_open():
+        while losses.count < scale.pick(2, 20):
+            keep_busy(site, folder, more)
             for worker, job in hit_at_random(site, dice, losses):
                 mains |= {one.process_id for one in site.workers}
                 child = site.find_child(worker)
@@ -219,9 +223,15 @@ def send_faulty(site: Site, folder: Path, faults: Sequence[Fault]) -> list[str]:
     ]
 
 
+def keep_busy(site: Site, folder: Path, numbers: Iterator[int]) -> None:
+    """One more patient where there is not a job for each worker: else nobody could be hit."""
+    if site.count_open() < len(site.workers):
+        site.send(write_patient(folder / "patients", next(numbers), Script(WORK_SECONDS)))
+
+
 def hit_at_random(site: Site, dice: Random, losses: Losses) -> Iterator[tuple[Part, Job]]:
     """After a random while: a worker taken at random, with its job, if it has one."""
-    ends = time.monotonic() + dice.uniform(0.5, 6.0)
+    ends = time.monotonic() + dice.uniform(0.2, 4.0)
     while time.monotonic() < ends:
         losses.look(site)
         time.sleep(LOOK_SECONDS)
