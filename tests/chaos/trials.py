@@ -20,11 +20,12 @@ from tests.chaos.findings import Finding, Scale
 
 @dataclass(frozen=True)
 class Trial:
-    """`title`: what is done to the site."""
+    """`title`: what is done to the site; `needs_root`: to mount a disk, or to fail its calls."""
 
     name: str
     title: str
     run: Callable[[Path, Scale], list[Finding]]
+    needs_root: bool = False
 
 
 TRIALS = (
@@ -43,9 +44,14 @@ TRIALS = (
     ),
     Trial("everything-killed", "Everything is killed at once", upload_trials.kill_everything),
     Trial("same-series", "Twenty clients send one series at once", upload_trials.send_the_same),
-    Trial("full-disk", "The disk is full", disk_trials.fill_disk),
-    Trial("failing-disk", "Calls to the disk fail", disk_trials.fail_calls),
-    Trial("order", "What is on the disk before an upload is acknowledged", disk_trials.watch_order),
+    Trial("full-disk", "The disk is full", disk_trials.fill_disk, needs_root=True),
+    Trial("failing-disk", "Calls to the disk fail", disk_trials.fail_calls, needs_root=True),
+    Trial(
+        "order",
+        "What is on the disk before an upload is acknowledged",
+        disk_trials.watch_order,
+        needs_root=True,
+    ),
     Trial("clocks", "Clocks are wrong, and set", clock_trials.set_clocks),
     Trial("deep-queue", "A thousand jobs wait", load_trials.queue_deep),
     Trial("large-series", "Large series are sent", load_trials.send_large),
