@@ -22,7 +22,6 @@ from tests.chaos.site import QUICK, Site, run_site
 from tests.workers.processes import wait_until
 
 DISK_MEBIBYTES = 64
-PIECE_BYTES = 4096
 CALLS = {"fsync": ("EIO",), "fdatasync": ("EIO",), "rename": ("EIO",), "pwrite64": ("ENOSPC",)}
 ATTACH_SECONDS = 20.0
 STAGED = "/data/staging/"
