@@ -14,7 +14,7 @@ from contouring.errors import OarlockError
 KINDS = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, OarlockError) and kind.__module__ == errors.__name__
+    if issubclass(kind, OarlockError) and kind.__module__.startswith(errors.__name__)
 ]
 SPEAKING = [kind for kind in KINDS if "__init__" in vars(kind)]
 

@@ -1,0 +1,147 @@
+"""Every error Oarlock raises on purpose, in one tree.
+
+    OarlockError
+    ├── UnusableInputError            the sender can mend it: exit code 2, HTTP 4xx
+    │   ├── EmptyUploadError
+    │   ├── NotDicomError
+    │   ├── BrokenZipError
+    │   ├── UnsafeZipError
+    │   ├── BrokenUploadError
+    │   ├── UploadTooLargeError
+    │   ├── NotStorableError          an object that names no class, instance, study or series
+    │   ├── NoCTSeriesError
+    │   ├── MixedPatientsError
+    │   ├── EverySeriesRefusedError
+    │   └── SeriesRefusedError        one series of possibly many
+    ├── ModelError
+    │   ├── UnknownModelError
+    │   ├── InvalidBundleError
+    │   ├── ModelChangedError         the bundle a job was accepted for is gone
+    │   ├── RuntimeUnavailableError   what would run it cannot be used here
+    │   │   ├── RuntimeMissingError   it is not installed
+    │   │   └── UnusableRuntimeError  it is, and does not work
+    │   │       └── EngineMissingError    it has no engine for this machine
+    │   └── EngineBuildError          a graph that it could not make an engine of
+    ├── InferenceError                the network ran and failed
+    ├── NothingFoundError             the model sees none of its structures in the scan
+    ├── TemplateError
+    │   ├── UnknownTemplateError
+    │   ├── InvalidTemplateError
+    │   └── TemplateChangedError      the template a job was accepted for is gone
+    ├── ConfigurationError
+    │   └── InvalidConfigurationError
+    ├── DerivationError               a derived structure that cannot be made
+    ├── StructureSetError             a structure set that must not be written
+    ├── ReleaseCheckError             a written file that does not say what the network said
+    ├── DeliveryError                 a destination that did not take what it was sent
+    │   ├── AddressRefusedError       one that the administrator's file does not allow
+    │   └── UnknownDestinationError
+    ├── StorageFullError              the data folder has no room for more
+    └── JobError
+        ├── UnknownJobError
+        ├── WrongJobStateError
+        ├── JobCancelledError         raised inside a running job
+        └── LeaseLostError            likewise
+
+Each carries values; its message says what was wrong, where, and what the sender can do.
+"""
+
+from __future__ import annotations
+
+from contouring.errors.inputs import (
+    BrokenUploadError,
+    BrokenZipError,
+    EmptyUploadError,
+    EverySeriesRefusedError,
+    MixedPatientsError,
+    NoCTSeriesError,
+    NotDicomError,
+    NotStorableError,
+    SeriesRefusedError,
+    UnsafeZipError,
+    UnusableInputError,
+    UploadTooLargeError,
+)
+from contouring.errors.models import (
+    ConfigurationError,
+    EngineBuildError,
+    EngineMissingError,
+    InvalidBundleError,
+    InvalidConfigurationError,
+    InvalidTemplateError,
+    ModelChangedError,
+    ModelError,
+    RuntimeMissingError,
+    RuntimeUnavailableError,
+    TemplateChangedError,
+    TemplateError,
+    UnknownModelError,
+    UnknownTemplateError,
+    UnusableRuntimeError,
+)
+from contouring.errors.operation import (
+    AddressRefusedError,
+    DeliveryError,
+    JobCancelledError,
+    JobError,
+    LeaseLostError,
+    StorageFullError,
+    UnknownDestinationError,
+    UnknownJobError,
+    WrongJobStateError,
+)
+from contouring.errors.results import (
+    DerivationError,
+    InferenceError,
+    NothingFoundError,
+    ReleaseCheckError,
+    StructureSetError,
+)
+from contouring.errors.root import (
+    OarlockError,
+)
+
+__all__ = [
+    "AddressRefusedError",
+    "BrokenUploadError",
+    "BrokenZipError",
+    "ConfigurationError",
+    "DeliveryError",
+    "DerivationError",
+    "EmptyUploadError",
+    "EngineBuildError",
+    "EngineMissingError",
+    "EverySeriesRefusedError",
+    "InferenceError",
+    "InvalidBundleError",
+    "InvalidConfigurationError",
+    "InvalidTemplateError",
+    "JobCancelledError",
+    "JobError",
+    "LeaseLostError",
+    "MixedPatientsError",
+    "ModelChangedError",
+    "ModelError",
+    "NoCTSeriesError",
+    "NotDicomError",
+    "NotStorableError",
+    "NothingFoundError",
+    "OarlockError",
+    "ReleaseCheckError",
+    "RuntimeMissingError",
+    "RuntimeUnavailableError",
+    "SeriesRefusedError",
+    "StorageFullError",
+    "StructureSetError",
+    "TemplateChangedError",
+    "TemplateError",
+    "UnknownDestinationError",
+    "UnknownJobError",
+    "UnknownModelError",
+    "UnknownTemplateError",
+    "UnsafeZipError",
+    "UnusableInputError",
+    "UnusableRuntimeError",
+    "UploadTooLargeError",
+    "WrongJobStateError",
+]
