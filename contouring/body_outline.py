@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from contouring.grid import Grid
-from contouring.masks import BOX_MARGIN, TOUCHING, StructureField
+from contouring.margins import BOX_MARGIN
+from contouring.masks import TOUCHING, StructureField
 from contouring.structures import Structure
 from contouring.volume import CTVolume
 from contouring.voxel_boxes import VoxelBox

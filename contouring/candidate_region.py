@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from contouring.grid import Grid
-from contouring.lattice import BoxMm, Lattice
+from contouring.lattice import BoxMm, Lattice, scan_box
+from contouring.volume import CTVolume
 
 PATIENT_HU = -300.0  # between air and fat, away from both
+LOOK_MM = 4.0  # between voxels that are looked at for the body
+SCRAP_CM3 = 50.0  # a hand is larger
+BODY_MARGIN_MM = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +64,47 @@ def patient_mask(hu: NDArray[np.number]) -> NDArray[np.bool_]:
     parts, count = ndimage.label(hu > PATIENT_HU)
     if count == 0:
         return np.ones(hu.shape, bool)
-    largest = parts == 1 + int(np.bincount(parts.ravel())[1:].argmax())
+    largest = parts == 1 + int(part_sizes(parts, count)[1:].argmax())
     return np.stack([ndimage.binary_fill_holes(plane) for plane in largest])
+
+
+def part_sizes(labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+    """How many samples (z, y, x) carry each label from 0 to `count`.
+
+    Plane by plane: of all at once, a copy of eight bytes each would be made.
+    """
+    sizes = np.zeros(count + 1, np.intp)
+    for plane in labels:
+        sizes += np.bincount(plane.ravel(), minlength=count + 1)
+    return sizes
+
+
+def find_body_box(ct: CTVolume) -> BoxMm:
+    """The box around all that is denser than air and larger than a scrap, with some air around it.
+
+    Looked for on every few rows and columns of each slice; the whole scan where there is nothing.
+    """
+    grid = ct.grid
+    # Every slice: between two of them there may be a wide gap.
+    strides = [1, *(max(1, round(LOOK_MM / _step_mm(axis))) for axis in grid.axes_mm[1:])]
+    slices, rows, columns = (slice(None, None, stride) for stride in strides)
+    labels, count = ndimage.label(ct.hu[slices, rows, columns] > PATIENT_HU)
+    looked_at_mm = [axis[::stride] for axis, stride in zip(grid.axes_mm, strides, strict=True)]
+    voxel_cm3 = float(np.prod([_step_mm(axis) for axis in looked_at_mm])) / 1000
+    kept = part_sizes(labels, count) * voxel_cm3 >= SCRAP_CM3
+    kept[0] = False
+    if not kept.any():
+        return scan_box(grid)
+    found = ndimage.find_objects(kept[labels].view(np.int8))[0]
+    low, high = [], []
+    for axis, looked_at, side in zip(grid.axes_mm, looked_at_mm, found, strict=True):
+        low.append(max(float(axis[0]), float(looked_at[side.start]) - BODY_MARGIN_MM))
+        high.append(min(float(axis[-1]), float(looked_at[side.stop - 1]) + BODY_MARGIN_MM))
+    return BoxMm((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+
+def _step_mm(positions_mm: NDArray[np.float64]) -> float:
+    return float(np.median(np.diff(positions_mm))) if len(positions_mm) > 1 else 1.0
 
 
 def dilate(mask: NDArray[np.bool_], lattice: Lattice, reach_mm: float) -> NDArray[np.bool_]:

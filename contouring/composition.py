@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from types import MappingProxyType
 
 from contouring.contours import StructureContours, draw_contours
@@ -15,16 +14,8 @@ from contouring.grid import Grid
 from contouring.notices import Notice
 from contouring.outlines import TracedStructure
 from contouring.roi_names import is_roi_name, mark_cut
-from contouring.structures import Structure
+from contouring.structures import Status, Structure
 from contouring.template import Template, WantedStructure
-
-
-class Status(StrEnum):
-    """What became of a structure that was asked for."""
-
-    CONTOURED = "contoured"
-    NOT_IN_SCAN = "not-in-scan"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True)

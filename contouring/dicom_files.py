@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -45,6 +46,8 @@ UNREADABLE = (
 MOST_HEADER_BYTES = 32 * 2**20
 PREAMBLE = bytes(128) + b"DICM"
 PIXEL_DATA = b"\xe0\x7f\x10\x00"  # the tag (7FE0,0010), behind all that a header holds
+SERIES_INSTANCE_UID = 0x0020000E  # ahead of it is all that tells objects and series apart
+LAST_DESCRIBED = 0x30060009  # StructureSetTime: up to it what searches ask for, then contours
 GROUP_LENGTH_BYTES = 12  # the element (0002,0000) itself, which its value does not count
 
 
@@ -83,6 +86,22 @@ def read_header(path: Path) -> Dataset:
     return _parse(path, stop_before_pixels=True)
 
 
+def read_identity(path: Path) -> Dataset:
+    """The dataset up to its Series Instance UID, several times faster than all of a header.
+
+    Raises as `read_header` does.
+    """
+    return _read_up_to(SERIES_INSTANCE_UID, path)
+
+
+def read_description(path: Path) -> Dataset:
+    """The dataset without pixels and without the contours of a structure set.
+
+    Raises as `read_header` does.
+    """
+    return _read_up_to(LAST_DESCRIBED, path)
+
+
 def read_with_pixels(path: Path, name: str) -> Dataset:
     """The whole dataset, its pixels still encoded; deflated files read as if they were not.
 
@@ -104,19 +123,33 @@ def read_with_pixels(path: Path, name: str) -> Dataset:
     return _parse(BytesIO(inflated.content))
 
 
+@contextmanager
+def telling_damage() -> Iterator[None]:
+    """A sequence that breaks off is one of `UNREADABLE`; pydicom raises what a disk would."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk's fault, not the file's
+        raise ValueError(f"a sequence breaks off: {error}") from error
+
+
 def declared_bytes(dataset: Dataset) -> int:
     """Bytes of all frames as they are when nothing is compressed."""
     frames = int(dataset.get("NumberOfFrames") or 1)
     return frames * int(dataset.Rows) * int(dataset.Columns) * (int(dataset.BitsAllocated) // 8)
 
 
+def _read_up_to(last_tag: int, path: Path) -> Dataset:
+    if _is_deflated(path):
+        return read_header(path)
+    with telling_damage(), path.open("rb") as file:
+        return read_partial(file, lambda tag, _vr, _length: tag > last_tag)
+
+
 def _parse(source: Path | BytesIO, stop_before_pixels: bool = False) -> Dataset:
-    try:
+    with telling_damage():
         return dcmread(source, stop_before_pixels=stop_before_pixels)
-    except OSError as error:
-        if error.errno is not None:
-            raise  # the disk's fault, not the file's
-        raise ValueError(f"a sequence breaks off: {error}") from error
 
 
 def _is_deflated(path: Path) -> bool:

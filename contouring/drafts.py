@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contouring.anatomy import Anatomy, add_derived
-from contouring.composition import Account, Composition, Status, compose
+from contouring.composition import Account, Composition, compose
 from contouring.dicom_series import CTSeries
 from contouring.errors import ReleaseCheckError, StructureSetError
 from contouring.flags import find_flags
@@ -16,6 +16,7 @@ from contouring.provenance import Origin, Stamp
 from contouring.release_check import ReleaseReport, check_release
 from contouring.rtstruct import write_structure_set
 from contouring.segmentation import write_segmentation
+from contouring.structures import Status
 from contouring.template import Template
 from contouring.volume import CTVolume
 

@@ -2,16 +2,20 @@
 
 (The probabilities of the design, kept as logits: the border of a structure is where its logit
 equals the largest of all others, which is linear where a probability saturates.)
+
+Windows are shown plane by plane along z. Of every plane that no later window reaches, only the
+margins of the structures that lie near it are kept, and the logits are dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contouring.blending import Blend, Slab, Window
 from contouring.candidate_region import CandidateRegion, confine
 from contouring.errors import InferenceError
 from contouring.lattice import (
@@ -19,28 +23,29 @@ from contouring.lattice import (
     Lattice,
     build_lattice,
     kept_where_near,
-    resample,
     spacing_for_shape,
 )
-from contouring.recipe import AIR_HU, IntensityRule, Predictor, Stage
+from contouring.margins import Margin, collect_margins
+from contouring.network_image import NetworkImage
+from contouring.recipe import Predictor, Stage
 from contouring.volume import CTVolume
-from contouring.windows import blending_weights, plan_windows
+from contouring.windows import fit_window, plan_windows
 
 FractionDone = Callable[[float], None]
-Window = tuple[slice, slice, slice]
 
 # Windows of one slice go to the network together: alone they are too small to keep it busy.
 SLICES_AT_ONCE = 8
-# Of structures where no window was shown to the network: as sure as networks are of background.
-UNSEEN_LOGIT = -10.0
 
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """`logits`: (channels, z, y, x) float32 on `lattice`, background first."""
+    """`margins`: of the channels that have the largest logit anywhere on `lattice`.
+
+    Neighbouring structures share the one zero surface between them, without gap or overlap.
+    """
 
     lattice: Lattice
-    logits: NDArray[np.float32]
+    margins: Mapping[int, Margin]
 
 
 def predict_fields(
@@ -57,48 +62,78 @@ def predict_fields(
     Raises `InferenceError` if the network answers with anything but finite logits of the window's
     shape.
     """
-    lattice = _stage_lattice(ct, stage, box)
-    intensity = stage.intensity.for_scan(ct.hu)
-    image = intensity.apply(resample(ct.hu, ct.grid, lattice))
-    padded = _padded(image, stage, intensity)
-    windows = plan_windows(padded.shape, _window(stage, padded.shape), stage.overlap)
-    inside = (slice(None), *(slice(n) for n in image.shape))
-    if candidates is None:
-        return Fields(lattice, _blended(predictor, padded, windows, done)[inside])
-    wanted = candidates.on(lattice)
-    # Where a lattice's own samples miss a small region altogether, all windows end as background.
-    held = tuple(window for window in windows if wanted[window].any()) or windows
-    logits = _blended(predictor, padded, held, done)[inside]
-    confine(logits, wanted)
-    return Fields(lattice, logits)
+    lattice, slabs = predict_slabs(ct, stage, predictor, box, done, candidates)
+    return Fields(lattice, collect_margins(slabs, lattice.shape_zyx))
+
+
+def predict_foreground(
+    ct: CTVolume, stage: Stage, predictor: Predictor, box: BoxMm | None, done: FractionDone
+) -> tuple[Lattice, NDArray[np.bool_]]:
+    """Where (z, y, x) any channel but the background has the largest logit.
+
+    Raises as `predict_fields` does.
+    """
+    lattice, slabs = predict_slabs(ct, stage, predictor, box, done)
+    found = np.zeros(lattice.shape_zyx, bool)
+    for slab in slabs:
+        found[slab.first : slab.end] = slab.logits[1:].max(axis=0) > slab.logits[0]
+    return lattice, found
+
+
+def predict_slabs(
+    ct: CTVolume,
+    stage: Stage,
+    predictor: Predictor,
+    box: BoxMm | None,
+    done: FractionDone,
+    candidates: CandidateRegion | None = None,
+) -> tuple[Lattice, Iterator[Slab]]:
+    """The lattice, and the logits of its planes in their order.
+
+    Planes that no window reaches are in no slab: they are background.
+    """
+    lattice, window = _lay_out(ct, stage, box)
+    image = NetworkImage(ct, lattice, stage, window)
+    windows = plan_windows(image.shape_zyx, _shorter(window, image.shape_zyx), stage.overlap)
+    wanted = None
+    if candidates is not None:
+        wanted = candidates.on(lattice)
+        # Where a lattice's own samples miss a small region altogether, all ends as background.
+        windows = tuple(place for place in windows if wanted[place].any()) or windows
+    return lattice, _on_lattice(_blended(predictor, image, windows, done), lattice, wanted)
+
+
+def _on_lattice(
+    slabs: Iterable[Slab], lattice: Lattice, wanted: NDArray[np.bool_] | None
+) -> Iterator[Slab]:
+    """Without the air that sides were filled up with, and background where nothing is `wanted`."""
+    planes, rows, columns = lattice.shape_zyx
+    for slab in slabs:
+        logits = slab.logits[:, : planes - slab.first, :rows, :columns]
+        if wanted is not None:
+            confine(logits, wanted[slab.first : slab.end])
+        yield Slab(slab.first, logits)
 
 
 def _blended(
-    predictor: Predictor,
-    padded: NDArray[np.float32],
-    windows: tuple[Window, ...],
-    done: FractionDone,
-) -> NDArray[np.float32]:
-    """Logits (channels, z, y, x) of the whole image."""
-    batches = _batches(windows)
+    predictor: Predictor, image: NetworkImage, windows: tuple[Window, ...], done: FractionDone
+) -> Iterator[Slab]:
     extent = _extent(windows[0])
-    first = _predicted(predictor, padded, batches[0])
-    if extent == padded.shape:
-        return np.asarray(first[0])
-    weights = blending_weights(extent)
-    total = np.zeros(padded.shape, np.float32)
-    logits = np.zeros((first.shape[1], *padded.shape), np.float32)
+    blend = None
+    batches = _batches(windows)
     for number, batch in enumerate(batches):
-        answers = first if number == 0 else _predicted(predictor, padded, batch)
+        answers = _predicted(predictor, image, batch)
+        if extent == image.shape_zyx:
+            yield Slab(0, answers[0])
+            return
+        blend = blend or Blend(answers.shape[1], image.shape_zyx[1:], extent)
         for window, answer in zip(batch, answers, strict=True):
-            logits[(slice(None), *window)] += answer * weights
-            total[window] += weights
+            if not blend.has_room_for(window):
+                yield from blend.settle(window[0].start)
+            blend.add(window, answer)
         done((number + 1) / len(batches))
-    unseen = total == 0
-    total[unseen] = 1
-    logits /= total
-    logits[1:, unseen] = UNSEEN_LOGIT
-    return logits
+    if blend is not None:
+        yield from blend.settle(image.shape_zyx[0])
 
 
 def _batches(windows: tuple[Window, ...]) -> list[tuple[Window, ...]]:
@@ -107,76 +142,39 @@ def _batches(windows: tuple[Window, ...]) -> list[tuple[Window, ...]]:
 
 
 def _predicted(
-    predictor: Predictor, padded: NDArray[np.float32], batch: tuple[Window, ...]
+    predictor: Predictor, image: NetworkImage, batch: tuple[Window, ...]
 ) -> NDArray[np.float32]:
-    shown = np.stack([padded[window] for window in batch])
+    shown = np.stack([image.window(place) for place in batch])
     return _checked(predictor.predict(shown), (len(batch), *_extent(batch[0])))
 
 
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """Per voxel (z, y, x): the channel with the largest logit, that logit and the next largest."""
-
-    winner: NDArray[np.uint8]
-    best: NDArray[np.float32]
-    second: NDArray[np.float32]
-
-
-def rank_channels(fields: Fields) -> Ranking:
-    """One pass over the channels, without a copy of them."""
-    best = fields.logits[0].copy()
-    second = np.full_like(best, -np.inf)
-    winner = np.zeros(best.shape, np.uint8)
-    for channel in range(1, len(fields.logits)):
-        logit = fields.logits[channel]
-        np.maximum(second, np.minimum(best, logit), out=second)
-        winner[logit > best] = channel
-        np.maximum(best, logit, out=best)
-    return Ranking(winner, best, second)
-
-
-def margin(
-    fields: Fields, ranking: Ranking, channel: int, box: tuple[slice, slice, slice]
-) -> NDArray[np.float32]:
-    """The channel's logit minus the largest of all others, in `box`: positive inside.
-
-    Neighbouring structures share the one zero surface between them, without gap or overlap.
-    """
-    logit = fields.logits[channel][box]
-    best, second = ranking.best[box], ranking.second[box]
-    return np.where(ranking.winner[box] == channel, best - second, logit - best)
-
-
-def _stage_lattice(ct: CTVolume, stage: Stage, box: BoxMm | None) -> Lattice:
+def _lay_out(ct: CTVolume, stage: Stage, box: BoxMm | None) -> tuple[Lattice, tuple[int, int, int]]:
+    """The samples that the network is to see, and the window in which it sees them."""
     spacing = stage.spacing_zyx_mm
     if spacing is not None and stage.own_within is not None:
         spacing = kept_where_near(ct.grid, spacing, stage.own_within)
     if stage.shape_zyx is not None:
         spacing = spacing_for_shape(ct.grid, stage.shape_zyx)
-    return build_lattice(ct.grid, spacing, box, stage.window_zyx)
+    window = stage.window_zyx
+    if stage.longest_zyx is not None:
+        wanted = build_lattice(ct.grid, spacing, box).shape_zyx
+        z, y, x = (
+            fit_window(length, least, longest, stage.overlap, stage.multiple_of)
+            for length, least, longest in zip(wanted, window, stage.longest_zyx, strict=True)
+        )
+        window = z, y, x
+    return build_lattice(ct.grid, spacing, box, window), window
 
 
-def _window(stage: Stage, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """The stage's window, or less on a side where the padded image is shorter."""
-    z, y, x = (min(w, n) for w, n in zip(stage.window_zyx, shape, strict=True))
+def _shorter(window: tuple[int, int, int], shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The window, or less on a side where the padded image is shorter."""
+    z, y, x = (min(w, n) for w, n in zip(window, shape, strict=True))
     return z, y, x
 
 
 def _extent(window: Window) -> tuple[int, int, int]:
     z, y, x = (side.stop - side.start for side in window)
     return z, y, x
-
-
-def _padded(
-    image: NDArray[np.float32], stage: Stage, intensity: IntensityRule
-) -> NDArray[np.float32]:
-    """Sides shorter than a window, filled up with air to what the network can take."""
-    missing = []
-    for length, window in zip(image.shape, stage.window_zyx, strict=True):
-        short = -length % stage.multiple_of if length < window else 0
-        missing.append((0, short))
-    air = intensity.apply(np.array(AIR_HU, np.int16))
-    return np.pad(image, missing, constant_values=float(air))
 
 
 def _checked(answer: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -186,9 +184,15 @@ def _checked(answer: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.
             f"The network answered with shape {answer.shape} to {shape[0]} windows of {shape[1:]}: "
             "its bundle's card and artifact do not belong together."
         )
-    if not np.isfinite(answer).all():
+    if not _is_finite(answer):
         raise InferenceError(
             "The network answered with values that are not numbers: run the job again, and report "
             "the model if it repeats."
         )
     return answer
+
+
+def _is_finite(values: NDArray[np.float32]) -> bool:
+    """By one sum, at a third of the time; a sum that is not finite may be of values that are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())

@@ -256,18 +256,34 @@ def resample(hu: NDArray[np.int16], grid: Grid, lattice: Lattice) -> NDArray[np.
 
     `hu`: (slices, rows, columns) int16 on `grid`.
     """
-    slices, rows, columns = (
-        _axis_weights(source, target)
-        for source, target in zip(grid.axes_mm, lattice.axes_mm, strict=True)
-    )
-    block = hu[slices.sources]
-    planes = np.stack(
-        [
-            columns.along_last(rows.along_first(plane[rows.sources, columns.sources]))
-            for plane in block
+    return Sampler(hu, grid, lattice).planes(0, lattice.shape_zyx[0])
+
+
+class Sampler:
+    """CT values on a lattice, as many of its planes at a time as are wanted.
+
+    `hu`: (slices, rows, columns) int16 on `grid`.
+    """
+
+    def __init__(self, hu: NDArray[np.int16], grid: Grid, lattice: Lattice) -> None:
+        self._hu, self._lattice = hu, lattice
+        self._weights = [
+            _axis_weights(source, target)
+            for source, target in zip(grid.axes_mm, lattice.axes_mm, strict=True)
         ]
-    )
-    return lattice.to_canonical(slices.along_first(planes))
+
+    def planes(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Canonical (z, y, x) float32 Hounsfield units of the lattice's planes along z."""
+        along = list(self._weights)
+        axis, length = self._lattice.order[0], self._lattice.shape_zyx[0]
+        wanted = slice(length - stop, length - start) if self._lattice.flipped[0] else None
+        along[axis] = along[axis].of_targets(wanted or slice(start, stop))
+        slices, rows, columns = along
+        planes = [
+            columns.along_last(rows.along_first(plane[rows.sources, columns.sources]))
+            for plane in self._hu[slices.sources]
+        ]
+        return self._lattice.to_canonical(slices.along_first(np.stack(planes)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,6 +292,13 @@ class _AxisWeights:
 
     sources: slice
     matrix: sparse.csr_array | None
+
+    def of_targets(self, wanted: slice) -> _AxisWeights:
+        """Of some of the targets, with the sources that they need."""
+        if self.matrix is None:
+            first = self.sources.start
+            return _AxisWeights(slice(first + wanted.start, first + wanted.stop), None)
+        return _of_used(self.matrix[wanted], self.sources.start)
 
     def along_first(self, values: NDArray[np.number]) -> NDArray[np.float32]:
         if self.matrix is None:
@@ -292,7 +315,10 @@ def _axis_weights(source_mm: NDArray[np.float64], target_mm: NDArray[np.float64]
     same = source_mm[first : first + len(target_mm)]
     if len(same) == len(target_mm) and np.allclose(same, target_mm, rtol=0, atol=SAME_POSITION_MM):
         return _AxisWeights(slice(first, first + len(same)), None)
-    matrix = averaging_matrix(source_mm, target_mm)
-    used = np.flatnonzero(matrix.any(axis=0))
-    sources = slice(int(used[0]), int(used[-1]) + 1)
-    return _AxisWeights(sources, sparse.csr_array(matrix[:, sources]))
+    return _of_used(sparse.csr_array(averaging_matrix(source_mm, target_mm)), 0)
+
+
+def _of_used(matrix: sparse.csr_array, first: int) -> _AxisWeights:
+    """`matrix`: (targets, sources), the sources counted from `first`."""
+    used = slice(int(matrix.indices.min()), int(matrix.indices.max()) + 1)
+    return _AxisWeights(slice(first + used.start, first + used.stop), matrix[:, used])

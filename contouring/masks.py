@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from contouring.fields import Fields, Ranking, margin, rank_channels
+from contouring.fields import Fields
 from contouring.lattice import Lattice
 from contouring.part_rules import keep_parts, volume_cm3
 from contouring.structures import Structure
@@ -17,7 +17,6 @@ from contouring.structures import Structure
 Box = tuple[slice, slice, slice]
 # Corners join too: a thin structure that runs obliquely is one part.
 TOUCHING = np.ones((3, 3, 3), bool)
-BOX_MARGIN = 2  # lattice steps around a structure, so that its zero surface lies inside the box
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,50 +42,33 @@ def select_structures(
 
     Those that must touch others come after all others, whose kept parts alone count.
     """
-    ranking = rank_channels(fields)
-    found = ndimage.find_objects(ranking.winner, max_label=len(fields.logits) - 1)
-    boxes = {
-        structure.label: _grown(found[structure.label - 1], fields.lattice.shape_zyx)
-        for structure in structures
-        if found[structure.label - 1] is not None
-    }
     selected: dict[int, StructureField] = {}
     for structure in sorted(structures, key=lambda one: bool(one.touches)):
-        if structure.label in boxes:
-            box = boxes[structure.label]
-            near = _near(structure, selected, boxes, fields.lattice.shape_zyx)
-            one = _select(fields, ranking, structure, box, None if near is None else near[box])
+        if structure.label in fields.margins:
+            one = _select(fields, structure, _near(structure, selected, fields))
             if one.kept:
                 selected[structure.label] = one
     return tuple(selected[one.label] for one in structures if one.label in selected)
 
 
 def _near(
-    structure: Structure,
-    selected: Mapping[int, StructureField],
-    boxes: Mapping[int, Box],
-    shape_zyx: tuple[int, int, int],
+    structure: Structure, selected: Mapping[int, StructureField], fields: Fields
 ) -> NDArray[np.bool_] | None:
-    """Voxels (z, y, x) at which a part touches what it must; None if it need not."""
+    """Voxels of its box at which a part touches what it must; None if it need not."""
     if not structure.touches:
         return None
-    near = np.zeros(shape_zyx, bool)
+    near = np.zeros(fields.lattice.shape_zyx, bool)
     for label, one in selected.items():
         if one.structure.name in structure.touches:
-            near[boxes[label]] |= one.field > 0
-    return np.asarray(ndimage.binary_dilation(near, TOUCHING))
+            near[fields.margins[label].box] |= one.field > 0
+    return np.asarray(ndimage.binary_dilation(near, TOUCHING))[fields.margins[structure.label].box]
 
 
-def _select(
-    fields: Fields,
-    ranking: Ranking,
-    structure: Structure,
-    box: Box,
-    near: NDArray[np.bool_] | None,
-) -> StructureField:
-    field = margin(fields, ranking, structure.label, box)
+def _select(fields: Fields, structure: Structure, near: NDArray[np.bool_] | None) -> StructureField:
+    margin = fields.margins[structure.label]
+    field = margin.values
     labels, count = ndimage.label(field > 0, TOUCHING)
-    lattice = _cropped(fields.lattice, box)
+    lattice = _cropped(fields.lattice, margin.box)
     kept = keep_parts(labels, count, structure, lattice, near)
     is_dropped = (labels > 0) & ~kept[labels]
     dropped_cm3 = 0.0
@@ -95,14 +77,6 @@ def _select(
         # A dropped part is turned inside out: its border stays where it was, nothing is inside.
         field = np.where(is_dropped, -np.abs(field), field)
     return StructureField(structure, field, lattice, count, dropped_cm3, int(kept.sum()))
-
-
-def _grown(box: Box, shape: tuple[int, int, int]) -> Box:
-    z, y, x = (
-        slice(max(side.start - BOX_MARGIN, 0), min(side.stop + BOX_MARGIN, length))
-        for side, length in zip(box, shape, strict=True)
-    )
-    return z, y, x
 
 
 def _cropped(lattice: Lattice, box: Box) -> Lattice:

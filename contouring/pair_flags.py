@@ -81,8 +81,19 @@ def _overlapping(drawn: Sequence[TracedStructure], grid: Grid) -> Iterator[Findi
             yield *names, Notice("overlap", text)
 
 
-def _by_slice(one: TracedStructure) -> dict[int, shapely.MultiPolygon]:
+def _by_slice(one: TracedStructure) -> dict[int, shapely.Geometry]:
     polygons = defaultdict(list)
     for outline in one.outlines:
         polygons[outline.slice_index].append(outline.polygon)
-    return {index: shapely.MultiPolygon(parts) for index, parts in polygons.items()}
+    return {index: _joined(shapely.MultiPolygon(parts)) for index, parts in polygons.items()}
+
+
+def _joined(parts: shapely.MultiPolygon) -> shapely.Geometry:
+    """The same area in parts that neither cross nor touch along a line.
+
+    Lines that were simplified one by one may do so by hundredths of a millimetre, and areas that
+    cross themselves cannot be intersected.
+    """
+    if parts.is_valid:
+        return parts
+    return shapely.make_valid(parts, method="structure", keep_collapsed=False)

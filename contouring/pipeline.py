@@ -43,7 +43,9 @@ class Contouring:
 
 
 @dataclass
-class _Stopwatch:
+class Stopwatch:
+    """The seconds that each stage took; `progress` hears of each that it begins and ends."""
+
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -62,8 +64,11 @@ def contour_series(
     stamp: Stamp,
     templates: Sequence[Template] = (Template("generic"),),
     progress: Progress = lambda *_: None,
+    ct: CTVolume | None = None,
 ) -> Contouring:
     """Contour one series with one model: its networks run once, however many templates there are.
+
+    `ct`: the series' volume, where it was read before; by default it is read now.
 
     Raises `SeriesRefusedError` for pixels that cannot be read or are no CT, `InferenceError` if a
     network fails, `NothingFoundError` if it sees nothing, `DerivationError` for a template that the
@@ -71,9 +76,9 @@ def contour_series(
     """
     for template in templates:
         check_sources(template, cascade.structures)
-    watch = _Stopwatch(progress)
+    watch = Stopwatch(progress)
     with watch.stage("read") as done:
-        ct = build_volume(series, done)
+        ct = ct or build_volume(series, done)
     region = _localize(ct, cascade, watch)
     logits = _segment(ct, cascade, region, watch)
     with watch.stage("contour"):
@@ -83,7 +88,7 @@ def contour_series(
             raise _nothing_found(cascade, cascade.anchors if found.shows(()) else ())
         drafts = [draw_draft(template, found, ct) for template in templates]
     with watch.stage("write"):
-        warnings = series.warnings + ct.warnings
+        warnings = series.warnings + ct.warnings + cascade.warnings
         written = [
             write_draft(draft, series, _origin(cascade), stamp, warnings + draft.notices)
             for draft in drafts
@@ -107,7 +112,7 @@ def _tell(drafts: Sequence[Draft]) -> tuple[Notice, ...]:
     return tuple(dict.fromkeys(notice for draft in drafts for notice in draft.notices))
 
 
-def _localize(ct: CTVolume, cascade: Cascade, watch: _Stopwatch) -> Region | None:
+def _localize(ct: CTVolume, cascade: Cascade, watch: Stopwatch) -> Region | None:
     """None where the cascade has no localizer: the segmenter sees the whole scan."""
     if cascade.localizer is None:
         return None
@@ -118,7 +123,7 @@ def _localize(ct: CTVolume, cascade: Cascade, watch: _Stopwatch) -> Region | Non
     return region
 
 
-def _segment(ct: CTVolume, cascade: Cascade, region: Region | None, watch: _Stopwatch) -> Fields:
+def _segment(ct: CTVolume, cascade: Cascade, region: Region | None, watch: Stopwatch) -> Fields:
     stage, predictor = cascade.segmenter.stage, cascade.segmenter.predictor
     box, candidates = (None, None) if region is None else (region.box, region.candidates)
     with watch.stage("segment") as done:

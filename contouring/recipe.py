@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contouring.errors import InferenceError
+from contouring.notices import Notice
 from contouring.structures import Structure
 
 AIR_HU = -1024
@@ -104,7 +105,8 @@ class Stage:
     axis keeps the CT's own positions if its spacing is None, or if the CT's differs from it by a
     factor of at most `own_within`. `window_zyx`: voxels the network sees at once, one slice for a
     network of two dimensions; `overlap`: fraction of a window shared with the next one;
-    `multiple_of`: what each window side but one of 1 must be divisible by.
+    `multiple_of`: what each window side but one of 1 must be divisible by; `longest_zyx`: up to
+    which a window may grow where fewer voxels then cover the region.
     """
 
     intensity: IntensityRule | PercentileRule
@@ -114,6 +116,7 @@ class Stage:
     spacing_zyx_mm: SpacingMm | None = None
     shape_zyx: tuple[int, int, int] | None = None
     own_within: float | None = None
+    longest_zyx: tuple[int, int, int] | None = None
 
     @property
     def plan(self) -> str:
@@ -125,7 +128,8 @@ class Stage:
                 sampling += f" or the CT's own within a factor of {self.own_within:g}"
         elif self.shape_zyx is not None:
             sampling = f"at {_times(self.shape_zyx)} samples"
-        return f"{sampling}, windows {_times(self.window_zyx)}, overlap {self.overlap:g}"
+        longest = "" if self.longest_zyx is None else f" to {_times(self.longest_zyx)}"
+        return f"{sampling}, windows {_times(self.window_zyx)}{longest}, overlap {self.overlap:g}"
 
 
 def _times(sides: SpacingMm) -> str:
@@ -163,13 +167,14 @@ class Localizer:
     """The coarse network, over the whole scan: whatever is not background marks the region.
 
     With `body_reach_mm` only within that distance of the patient's body: beyond it the network was
-    never trained.
+    never trained. `crops_to_body`: it is shown the box around the patient alone, not all the air.
     """
 
     stage: Stage
     rule: RoiRule | MaskRule
     predictor: Predictor
     body_reach_mm: float | None = None
+    crops_to_body: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,7 @@ class Cascade:
     """A model ready to contour: two networks, the structures of its channels and its identity.
 
     `anchors`: names of structures of which one at least must be found, or the scan shows another
-    part of the body; none if any structure will do.
+    part of the body; none if any structure will do. `warnings`: of how its networks run here.
     """
 
     name: str
@@ -196,6 +201,7 @@ class Cascade:
     segmenter: Segmenter
     structures: tuple[Structure, ...]
     anchors: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
     @property
     def plan(self) -> str:
@@ -203,4 +209,5 @@ class Cascade:
         fine = f"segmenter {self.segmenter.stage.plan}"
         if self.localizer is None:
             return fine
-        return f"localizer {self.localizer.stage.plan}; {fine}"
+        shown = " of the body's box" if self.localizer.crops_to_body else ""
+        return f"localizer {self.localizer.stage.plan}{shown}; {fine}"

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contouring import lint_values
-from contouring.composition import Account, Status
+from contouring.composition import Account
 from contouring.dicom_series import PATIENT_AND_STUDY, CTSeries
 from contouring.field_agreement import Agreement, compare, contoured_cm3, field_cm3
 from contouring.lint import LintFinding, Severity, lint_file
@@ -29,6 +29,7 @@ from contouring.masks import StructureField
 from contouring.person_names import fold_name
 from contouring.slice_planes import SlicePlanes, told_in_ct
 from contouring.structure_set_reader import ReadContour, StructureSetFile, read_structure_set
+from contouring.structures import Status
 
 ON_PLANE_MM = 0.001
 VOLUME_SHARE, VOLUME_CM3 = 0.01, 0.05

@@ -9,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from contouring.candidate_region import CandidateRegion, dilate, patient_mask
-from contouring.fields import FractionDone, predict_fields
+from contouring.candidate_region import (
+    CandidateRegion,
+    dilate,
+    find_body_box,
+    part_sizes,
+    patient_mask,
+)
+from contouring.fields import FractionDone, predict_foreground
 from contouring.grid import Grid
 from contouring.lattice import BoxMm, Lattice, resample
 from contouring.recipe import Localizer, MaskRule, RoiRule
@@ -38,19 +44,19 @@ class Region:
 
 def find_region(ct: CTVolume, localizer: Localizer, done: FractionDone) -> Region | None:
     """Around what the localizer found, as its rule has it; None if it found nothing."""
-    fields = predict_fields(ct, localizer.stage, localizer.predictor, None, done)
+    seen = find_body_box(ct) if localizer.crops_to_body else None
+    lattice, found = predict_foreground(ct, localizer.stage, localizer.predictor, seen, done)
     rule = localizer.rule
-    found = fields.logits[1:].max(axis=0) > fields.logits[0]
     if localizer.body_reach_mm is not None:
-        body = patient_mask(resample(ct.hu, ct.grid, fields.lattice))
-        found &= dilate(body, fields.lattice, localizer.body_reach_mm)
-    mask = _large_components(found, fields.lattice, rule.minimum_component_cm3)
+        body = patient_mask(resample(ct.hu, ct.grid, lattice))
+        found &= dilate(body, lattice, localizer.body_reach_mm)
+    mask = _large_components(found, lattice, rule.minimum_component_cm3)
     if not mask.any():
         return None
     if isinstance(rule, MaskRule):
-        candidates = CandidateRegion(dilate(mask, fields.lattice, rule.dilation_mm), fields.lattice)
+        candidates = CandidateRegion(dilate(mask, lattice, rule.dilation_mm), lattice)
         return Region(candidates.box(ct.grid), candidates.share, candidates)
-    box = _box(mask, fields.lattice, ct, rule)
+    box = _box(mask, lattice, ct, rule)
     return Region(box, _share(box, ct.grid))
 
 
@@ -60,7 +66,7 @@ def _large_components(
     """Components of at least the rule's volume (Lyu et al., section 2.3)."""
     labels, count = ndimage.label(mask)
     voxel_cm3 = _voxel_cm3(lattice)
-    sizes_cm3 = np.bincount(labels.ravel(), minlength=count + 1) * voxel_cm3
+    sizes_cm3 = part_sizes(labels, count) * voxel_cm3
     kept = sizes_cm3 >= minimum_cm3
     kept[0] = False
     return np.asarray(kept[labels])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ OUTSIDE_HU = -1500
 # Lossless coding of noise may lengthen it a little; what is far longer expands to who knows what.
 MOST_LENGTHENING = 2
 MOST_OVERHEAD_BYTES = 4096
+LARGEST_INTERCEPT = 65536.0
+OUTSIDE = -32768  # in place of Hounsfield units, below all that there are
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,27 +141,58 @@ def read_hu(path: Path, frame: int | None = None) -> NDArray[np.int16]:
     return PixelFile(path).read_plane(frame).hu
 
 
+@dataclass(frozen=True)
+class _Meaning:
+    """What a stored value means: its rescale, and the values that stand for nothing.
+
+    `padding`: the first and last of them as stored (PS3.3 C.7.5.1.1.2), if there are any.
+    """
+
+    slope: float
+    intercept: float
+    padding: tuple[int, int] | None
+
+    def find_hu(self, stored: NDArray[np.integer]) -> NDArray[np.int16]:
+        """Hounsfield units, `OUTSIDE` where a value stands for nothing."""
+        exact = np.round(stored * self.slope + self.intercept)
+        is_outside = exact < OUTSIDE_HU
+        if self.padding is not None:
+            first, last = self.padding
+            is_outside |= (stored >= first) & (stored <= last)
+        hu = np.clip(exact, *HU_LIMITS).astype(np.int16)
+        hu[is_outside] = OUTSIDE
+        return hu
+
+
 def _build_plane(stored: NDArray[np.integer], header: Dataset) -> Plane:
-    slope, intercept = float(header.RescaleSlope), float(header.RescaleIntercept)
-    exact: NDArray[np.number]
-    if slope == 1.0 and intercept.is_integer() and stored.dtype.itemsize == 2:
-        exact = stored.astype(np.int32) + int(intercept)  # four times as quick, and most scanners'
+    meaning = _read_meaning(header)
+    if stored.dtype.itemsize == 2:
+        native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+        hu = _tabulate(meaning, native.dtype.kind == "i")[native.view(np.uint16)]
     else:
-        exact = np.round(stored * slope + intercept)
-    is_outside = _is_padding(header, stored) | (exact < OUTSIDE_HU)
-    hu = np.clip(exact, *HU_LIMITS, dtype=exact.dtype).astype(np.int16)
-    hu[is_outside] = AIR_HU
-    return Plane(hu, ~is_outside)
+        hu = meaning.find_hu(stored)
+    in_view = hu != OUTSIDE
+    np.maximum(hu, AIR_HU, out=hu)
+    return Plane(hu, in_view)
 
 
-def _is_padding(header: Dataset, stored: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Pixels that stand for nothing (PS3.3 C.7.5.1.1.2), compared as stored."""
+@lru_cache(maxsize=16)  # nearly all slices of a scan have the same one
+def _tabulate(meaning: _Meaning, is_signed: bool) -> NDArray[np.int16]:
+    """The Hounsfield units of all 65,536 stored values, by their bits."""
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    return meaning.find_hu(bits.view(np.int16) if is_signed else bits)
+
+
+def _read_meaning(header: Dataset) -> _Meaning:
+    slope, intercept = float(header.RescaleSlope), float(header.RescaleIntercept)
+    if not abs(intercept) <= LARGEST_INTERCEPT:
+        raise ValueError(f"its rescale intercept is {intercept:g}")
     value = header.get("PixelPaddingValue")
     if value is None:
-        return np.zeros(stored.shape, bool)
+        return _Meaning(slope, intercept, None)
     first = as_stored(int(value), header)
     last = as_stored(int(header.get("PixelPaddingRangeLimit", value)), header)
-    return (stored >= min(first, last)) & (stored <= max(first, last))
+    return _Meaning(slope, intercept, (min(first, last), max(first, last)))
 
 
 def as_stored(value: int, header: Dataset) -> int:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 NAME_LIMIT = 16  # TG-263 section 7.2, rule 1: what most planning systems take
 # ASCII without spaces (rule 2), nor a backslash, which DICOM takes for the end of a value.
 NAME_CHARACTERS = r"[!-\[\]-~]+"
 NAME_PATTERN = rf"^[!-\[\]-~]{{1,{NAME_LIMIT}}}$"
+
+
+class Status(StrEnum):
+    """What became of a structure that was asked for."""
+
+    CONTOURED = "contoured"
+    NOT_IN_SCAN = "not-in-scan"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)

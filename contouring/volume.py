@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,7 @@ def build_volume(series: CTSeries, done: Callable[[float], None]) -> CTVolume:
     """
     hu = np.empty(series.grid.shape_zyx, np.int16)
     in_view = np.zeros(hu.shape[1:], bool)
+    adding = Lock()
     # A file of many frames is opened once; plain files are opened and dropped one by one.
     uses = Counter(instance.path for instance in series.instances)
     first = {instance.path: k for k, instance in reversed([*enumerate(series.instances)])}
@@ -61,11 +63,15 @@ def build_volume(series: CTSeries, done: Callable[[float], None]) -> CTVolume:
             path = series.instances[index].path
             return opened.get(path) or PixelFile(path, _name_file(series, index), decoders.decode)
 
+        def read(index: int) -> None:
+            """Into the volume itself: planes handed over could pile up to a second one."""
+            plane = _read_plane(series, index, open_file)
+            hu[index] = plane.hu
+            with adding:
+                np.logical_or(in_view, plane.in_view, out=in_view)
+
         try:
-            planes = pool.map(lambda index: _read_plane(series, index, open_file), range(len(hu)))
-            for number, plane in enumerate(planes):
-                hu[number] = plane.hu
-                in_view |= plane.in_view
+            for number, _ in enumerate(pool.map(read, range(len(hu)))):
                 done((number + 1) / len(hu))
         finally:
             pool.shutdown(cancel_futures=True)  # a job that was cancelled waits for no slice

@@ -11,7 +11,8 @@ from contouring.distances import Axes
 from contouring.field_samples import sample_planes
 from contouring.grid import Grid
 from contouring.lattice import Lattice, canonical_order
-from contouring.masks import BOX_MARGIN, StructureField
+from contouring.margins import BOX_MARGIN
+from contouring.masks import StructureField
 from contouring.structures import Structure
 
 

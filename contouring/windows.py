@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -25,17 +26,34 @@ def plan_windows(
     return tuple((z, y, x) for z, y, x in product(*sides))
 
 
+def fit_window(length: int, window: int, longest: int, overlap: float, multiple_of: int) -> int:
+    """The side of windows that cover `length` samples with the fewest samples shown.
+
+    At least `window` and at most `longest`; of equals the longest, which are the fewest.
+    """
+    best = window
+    shown = (len(_starts(max(length, window), window, overlap)) * window, -window)
+    for side in range(window + multiple_of, longest + 1, multiple_of):
+        count = len(_starts(max(length, side), side, overlap))
+        if (count * side, -side) < shown:
+            best, shown = side, (count * side, -side)
+    return best
+
+
 def _starts(length: int, window: int, overlap: float) -> list[int]:
     stride = max(1, int(window * (1 - overlap)))
     count = 1 + -(-(length - window) // stride)
     return [int(start) for start in np.round(np.linspace(0, length - window, count))]
 
 
+@lru_cache(maxsize=4)
 def blending_weights(window_zyx: tuple[int, int, int]) -> NDArray[np.float32]:
-    """(z, y, x) Gaussian weights, 1 at the window's centre."""
+    """(z, y, x) Gaussian weights, 1 at the window's centre; not to be written to."""
     z, y, x = (
         np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n * GAUSSIAN_SIGMA)) ** 2)
         for n in window_zyx
     )
     weights = np.multiply.outer(np.multiply.outer(z, y), x)
-    return np.asarray(np.maximum(weights / weights.max(), LEAST_WEIGHT), np.float32)
+    blending = np.asarray(np.maximum(weights / weights.max(), LEAST_WEIGHT), np.float32)
+    blending.flags.writeable = False
+    return blending

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from contouring.fields import Fields
+from contouring.blending import UNSEEN_LOGIT, Slab
+from contouring.candidate_region import CandidateRegion
+from contouring.fields import Fields, predict_slabs
 from contouring.grid import Grid
-from contouring.lattice import build_lattice
-from contouring.recipe import IntensityRule, Stage
+from contouring.lattice import BoxMm, Lattice, build_lattice
+from contouring.margins import collect_margins
+from contouring.recipe import IntensityRule, Predictor, Stage
+from contouring.volume import CTVolume
 
 FloatArray = NDArray[np.float32]
 
@@ -52,8 +56,33 @@ def native(window_zyx: tuple[int, int, int], overlap: float = 0.5, multiple_of: 
     return replace(NATIVE, window_zyx=window_zyx, overlap=overlap, multiple_of=multiple_of)
 
 
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """`logits`: (channels, z, y, x) of a whole lattice, as no run ever holds them."""
+
+    lattice: Lattice
+    logits: FloatArray
+
+
+def predict_logits(
+    ct: CTVolume,
+    stage: Stage,
+    predictor: Predictor,
+    box: BoxMm | None = None,
+    candidates: CandidateRegion | None = None,
+) -> Logits:
+    """All slabs put together; planes that no window reached are background."""
+    lattice, slabs = predict_slabs(ct, stage, predictor, box, lambda _: None, candidates)
+    parts = [Slab(slab.first, slab.logits.copy()) for slab in slabs]
+    logits = np.full((len(parts[0].logits), *lattice.shape_zyx), UNSEEN_LOGIT, np.float32)
+    logits[0] = 0
+    for part in parts:
+        logits[:, part.first : part.end] = part.logits
+    return Logits(lattice, logits)
+
+
 def fields_of(grid: Grid, along_ct: Sequence[NDArray[np.floating]]) -> Fields:
-    """Logits that are given on the CT's own voxels, one array (slices, rows, columns) each."""
+    """Of logits that are given on the CT's own voxels, one array (slices, rows, columns) each."""
     lattice = build_lattice(grid)
-    canonical = [lattice.to_canonical(np.asarray(values, np.float32)) for values in along_ct]
-    return Fields(lattice, np.stack(canonical))
+    logits = np.stack([lattice.to_canonical(np.asarray(one, np.float32)) for one in along_ct])
+    return Fields(lattice, collect_margins([Slab(0, logits)], lattice.shape_zyx))

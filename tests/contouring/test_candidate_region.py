@@ -11,9 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from contouring.candidate_region import CandidateRegion, confine, dilate
-from contouring.lattice import Lattice, build_lattice
-from contouring.phantom_scan import Scan
+from contouring.candidate_region import (
+    BODY_MARGIN_MM,
+    LOOK_MM,
+    CandidateRegion,
+    confine,
+    dilate,
+    find_body_box,
+)
+from contouring.lattice import Lattice, build_lattice, scan_box
+from contouring.phantom_scan import Scan, even_offsets
+from contouring.volume import CTVolume
 from tests.contouring.grids import SCANS_AND_OBLIQUE, UNEVEN_SCAN, FloatArray, grid_of, name_of
 
 COARSE_MM = (5.0, 4.0, 3.0)
@@ -139,3 +147,63 @@ def test_outside_the_region_background_leads_by_what_another_led(
     second, best = np.sort(logits, axis=0)[-2:]
     lead = confined[0] - confined[1:].max(axis=0)
     assert np.array_equal(lead[~wanted], (best - second)[~wanted])
+
+
+WIDE_MM = 2.0  # of the voxels of a wide field of view
+
+
+def wide_ct(*blocks: tuple[slice, slice, slice]) -> CTVolume:
+    """Air with solid blocks in it, 200 x 240 x 280 mm."""
+    scan = Scan(
+        slice_offsets_mm=even_offsets(100, WIDE_MM),
+        columns=140,
+        rows=120,
+        column_spacing_mm=WIDE_MM,
+        row_spacing_mm=WIDE_MM,
+    )
+    hu = np.full(scan.shape_zyx, -1000, np.int16)
+    for block in blocks:
+        hu[block] = 30
+    return CTVolume(grid_of(scan), hu)
+
+
+def test_the_body_s_box_holds_every_part_of_it_and_some_air() -> None:
+    """A hand beside the head is part of the patient, a speck on the couch is not."""
+    body = slice(30, 80), slice(40, 90), slice(50, 100)
+    hand = slice(60, 80), slice(40, 60), slice(104, 124)
+    speck = slice(0, 3), slice(0, 3), slice(0, 3)
+
+    box = find_body_box(wide_ct(body, hand, speck))
+
+    ct = wide_ct()
+    for axis, low, high, (start, stop) in zip(
+        ct.grid.axes_mm, box.low, box.high, [(30, 80), (40, 90), (50, 124)], strict=True
+    ):
+        assert axis[start] - BODY_MARGIN_MM - LOOK_MM <= low <= axis[start]
+        assert axis[stop - 1] <= high <= axis[stop - 1] + BODY_MARGIN_MM + LOOK_MM
+
+
+def test_where_nothing_is_the_body_s_box_is_the_scan() -> None:
+    """The localizer then says that it finds nothing."""
+    ct = wide_ct()
+
+    assert find_body_box(ct) == scan_box(ct.grid)
+
+
+def test_no_slice_of_the_body_is_left_out_behind_a_wide_gap() -> None:
+    """The last one stands 60 mm from the one before it, which is more than the air around."""
+    offsets_mm = (*(2.0 * number for number in range(19)), 96.0)
+    scan = Scan(
+        slice_offsets_mm=offsets_mm,
+        columns=60,
+        rows=60,
+        column_spacing_mm=WIDE_MM,
+        row_spacing_mm=WIDE_MM,
+    )
+    grid = grid_of(scan)
+    hu = np.full(scan.shape_zyx, -1000, np.int16)
+    hu[3:, 10:50, 10:50] = 30
+
+    box = find_body_box(CTVolume(grid, hu))
+
+    assert box.high[0] == grid.axes_mm[0][-1]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import shapely
 
-from contouring.composition import Account, Composition, Status, check_sources, compose
+from contouring.composition import Account, Composition, check_sources, compose
 from contouring.derivations import BodyOutline, DerivedStructure, Union
 from contouring.errors import DerivationError
 from contouring.grid import Grid
 from contouring.notices import Notice
 from contouring.outlines import Outline, TracedStructure
-from contouring.structures import Structure
+from contouring.structures import Status, Structure
 from contouring.template import HoleEncoding, Template, WantedStructure
 
 GRID = Grid(

@@ -12,14 +12,13 @@ import pydicom
 import pytest
 
 from contouring import drafts
-from contouring.composition import Status
 from contouring.derivations import BodyOutline, DerivedStructure, Difference, Expansion, Margins
 from contouring.dicom_series import CTSeries, read_series
 from contouring.errors import DerivationError, ReleaseCheckError, StructureSetError
 from contouring.pipeline import contour_series
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade, Segmenter
-from contouring.structures import Structure
+from contouring.structures import Status, Structure
 from contouring.template import Template, WantedStructure
 from tests.contouring.predictors import FunctionPredictor, native, thresholds
 from tests.phantoms import write_small_series

@@ -8,78 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from contouring.candidate_region import CandidateRegion
 from contouring.errors import InferenceError
-from contouring.fields import SLICES_AT_ONCE, Fields, margin, predict_fields, rank_channels
+from contouring.fields import SLICES_AT_ONCE, predict_fields
 from contouring.lattice import BoxMm, build_lattice
 from contouring.phantom_scan import Scan, even_offsets
 from contouring.recipe import AIR_HU, PercentileRule
 from contouring.volume import CTVolume
 from contouring.windows import blending_weights, plan_windows
 from tests.contouring.grids import SCANS, UNEVEN_SCAN, grid_of, name_of, volume_of
-from tests.contouring.predictors import FunctionPredictor, native, thresholds
-
-EVERYWHERE = (slice(None), slice(None), slice(None))
+from tests.contouring.predictors import FunctionPredictor, native, predict_logits, thresholds
 
 
 def random_ct(scan: Scan = UNEVEN_SCAN, seed: int = 1) -> CTVolume:
     """Noise, so that no voxel can be taken for another."""
     noise = np.random.default_rng(seed).integers(-1000, 1000, scan.shape_zyx)
     return CTVolume(grid_of(scan), noise.astype(np.int16))
-
-
-def fields_from(logits: np.ndarray) -> Fields:
-    """Logits (channels, z, y, x) on a lattice that matters to nobody."""
-    return Fields(build_lattice(grid_of(UNEVEN_SCAN)), np.asarray(logits, np.float32))
-
-
-LOGITS = arrays.arrays(
-    np.float32,
-    st.tuples(st.integers(2, 6), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4)),
-    elements=st.sampled_from([-3.0, -1.0, 0.0, 0.5, 2.0]),  # ties are wanted
-)
-
-
-@given(LOGITS)
-def test_ranking_agrees_with_a_sort_of_the_channels(logits: np.ndarray) -> None:
-    """The fast single pass must be the plain definition, ties included: the first channel wins."""
-    ranking = rank_channels(fields_from(logits))
-
-    ordered = np.sort(logits, axis=0)
-    assert np.array_equal(ranking.best, ordered[-1])
-    assert np.array_equal(ranking.second, ordered[-2])
-    assert np.array_equal(ranking.winner, logits.argmax(axis=0))
-
-
-@given(LOGITS, st.data())
-def test_a_margin_is_the_logit_less_the_largest_of_all_others(
-    logits: np.ndarray, data: st.DataObject
-) -> None:
-    """Its zero is the border of the structure, by definition."""
-    channel = data.draw(st.integers(0, len(logits) - 1))
-    fields = fields_from(logits)
-
-    found = margin(fields, rank_channels(fields), channel, EVERYWHERE)
-
-    others = np.delete(logits, channel, axis=0).max(axis=0)
-    assert np.array_equal(found, logits[channel] - others)
-
-
-@given(LOGITS)
-def test_at_most_one_structure_claims_a_voxel_and_neighbours_margins_are_opposite(
-    logits: np.ndarray,
-) -> None:
-    """One border for both: no overlap, no gap."""
-    fields = fields_from(logits)
-    ranking = rank_channels(fields)
-
-    margins = np.stack([margin(fields, ranking, k, EVERYWHERE) for k in range(len(logits))])
-
-    assert ((margins > 0).sum(axis=0) <= 1).all()
-    ordered = np.sort(margins, axis=0)
-    assert np.array_equal(ordered[-1], -ordered[-2])
 
 
 @given(
@@ -94,9 +39,7 @@ def test_a_pointwise_network_s_fields_do_not_depend_on_the_windows(
     window = tuple(-(-side // multiple_of) * multiple_of for side in window)  # type: ignore[assignment]
     ct = random_ct()
 
-    fields = predict_fields(
-        ct, native(window, overlap, multiple_of), thresholds(100.0), None, lambda _: None
-    )
+    fields = predict_logits(ct, native(window, overlap, multiple_of), thresholds(100.0))
 
     canonical = fields.lattice.to_canonical(ct.hu).astype(np.float32)
     assert fields.logits.shape == (2, *canonical.shape)
@@ -122,7 +65,7 @@ def test_a_scan_smaller_than_the_window_is_filled_up_with_air_to_what_the_networ
     ct = random_ct()
     network = thresholds(100.0)
 
-    fields = predict_fields(ct, native(window, 0.5, multiple_of), network, None, lambda _: None)
+    fields = predict_logits(ct, native(window, 0.5, multiple_of), network)
 
     assert {seen.shape for seen in network.windows} == {shown}
     assert fields.logits.shape[1:] == (10, 20, 26)
@@ -138,7 +81,7 @@ def test_the_network_sees_one_orientation_in_every_position(scan: Scan) -> None:
     ct = volume_of(scan, lambda points: (points - centre) @ (1.0, 10.0, 100.0))
     network = thresholds(0.0)
 
-    predict_fields(ct, native((4, 6, 6)), network, None, lambda _: None)
+    predict_logits(ct, native((4, 6, 6)), network)
 
     for seen in network.windows:
         steps = [float(np.median(np.diff(seen, axis=axis))) for axis in range(3)]
@@ -152,7 +95,7 @@ def test_a_box_smaller_than_a_window_is_shown_with_what_surrounds_it() -> None:
     network = thresholds(100.0)
     box = BoxMm((8.0, 0.0, 10.0), (12.0, 3.0, 14.0))
 
-    fields = predict_fields(ct, native((6, 8, 8)), network, box, lambda _: None)
+    fields = predict_logits(ct, native((6, 8, 8)), network, box)
 
     assert [seen.shape for seen in network.windows] == [(6, 8, 8)]
     assert np.array_equal(network.windows[0] - 100.0, fields.logits[1])
@@ -166,6 +109,23 @@ def test_a_box_smaller_than_a_window_is_shown_with_what_surrounds_it() -> None:
     )
 
 
+def test_a_window_that_may_grow_shows_a_region_at_once() -> None:
+    """Its logits are those of any other windows, for a network that looks at single voxels."""
+    ct = random_ct()
+    grown, usual = thresholds(100.0), thresholds(100.0)
+    box = BoxMm((8.0, 0.0, 10.0), (20.0, 8.0, 18.0))
+    stage = replace(native((2, 4, 4)), overlap=0.25)
+
+    many = predict_logits(ct, stage, usual, box)
+    one = predict_logits(ct, replace(stage, longest_zyx=(8, 12, 12)), grown, box)
+
+    assert len(grown.windows) == 1
+    assert len(usual.windows) > 1
+    assert np.array_equal(one.lattice.axes_mm[0], many.lattice.axes_mm[0])
+    assert one.logits.shape == many.logits.shape
+    assert np.allclose(one.logits, many.logits, atol=1e-3)
+
+
 def test_a_stage_with_spacing_sees_the_ct_at_that_spacing() -> None:
     """The weights were trained at it."""
     scan = replace(UNEVEN_SCAN, slice_offsets_mm=even_offsets(10, 3.0))
@@ -173,7 +133,7 @@ def test_a_stage_with_spacing_sees_the_ct_at_that_spacing() -> None:
     network = thresholds(100.0)
     stage = replace(native((4, 4, 4)), spacing_zyx_mm=(4.0, 3.0, 2.0))
 
-    fields = predict_fields(ct, stage, network, None, lambda _: None)
+    fields = predict_logits(ct, stage, network)
 
     assert [np.diff(axis)[0] for axis in fields.lattice.axes_mm] == pytest.approx([4.0, 3.0, 2.0])
 
@@ -193,7 +153,7 @@ def test_a_stage_keeps_the_scan_s_own_voxels_where_they_are_near_its_spacing(
     ct = random_ct(replace(UNEVEN_SCAN, slice_offsets_mm=even_offsets(10, 3.0)))
     stage = replace(native((4, 4, 4)), spacing_zyx_mm=asked_mm, own_within=1.43)
 
-    fields = predict_fields(ct, stage, thresholds(100.0), None, lambda _: None)
+    fields = predict_logits(ct, stage, thresholds(100.0))
 
     steps = [np.diff(axis)[0] for axis in fields.lattice.axes_mm]
     assert steps == pytest.approx(seen_mm)
@@ -209,7 +169,7 @@ def test_a_stage_with_a_shape_sees_the_whole_scan_in_it() -> None:
     network = thresholds(100.0)
     stage = replace(native((6, 8, 8)), shape_zyx=(6, 8, 8))
 
-    fields = predict_fields(random_ct(), stage, network, None, lambda _: None)
+    fields = predict_logits(random_ct(), stage, network)
 
     assert [seen.shape for seen in network.windows] == [(6, 8, 8)]
     for samples, scan in zip(fields.lattice.axes_mm, random_ct().grid.axes_mm, strict=True):
@@ -246,7 +206,7 @@ def test_an_answer_that_is_no_field_fails_the_run(
     broken = FunctionPredictor(answer)  # type: ignore[arg-type]
 
     with pytest.raises(InferenceError, match=reason):
-        predict_fields(random_ct(), native(window), broken, None, lambda _: None)
+        predict_logits(random_ct(), native(window), broken)
 
 
 def test_windows_are_summed_in_their_order_to_the_last_bit() -> None:
@@ -255,7 +215,7 @@ def test_windows_are_summed_in_their_order_to_the_last_bit() -> None:
     network = thresholds(100.0, 250.0)
     window = (6, 12, 10)
 
-    fields = predict_fields(ct, native(window, 0.5), network, None, lambda _: None)
+    fields = predict_logits(ct, native(window, 0.5), network)
 
     image = np.ascontiguousarray(fields.lattice.to_canonical(ct.hu).astype(np.float32))
     weights = blending_weights(window)
@@ -276,7 +236,7 @@ def test_slices_are_shown_several_at_a_time_each_by_itself() -> None:
     )
     stage = replace(native((1, 64, 64), multiple_of=32), spacing_zyx_mm=(None, 1.7, 1.2))
 
-    fields = predict_fields(ct, stage, network, None, lambda _: None)
+    fields = predict_logits(ct, stage, network)
 
     assert network.batches == [SLICES_AT_ONCE, 10 - SLICES_AT_ONCE]
     assert {seen.shape for seen in network.windows} == {(1, 32, 32)}
@@ -292,8 +252,8 @@ def test_windows_within_a_slice_are_blended_and_leave_other_slices_alone() -> No
     whole = thresholds(100.0)
     parts = thresholds(100.0)
 
-    at_once = predict_fields(ct, native((1, 20, 26)), whole, None, lambda _: None)
-    in_parts = predict_fields(ct, native((1, 8, 10)), parts, None, lambda _: None)
+    at_once = predict_logits(ct, native((1, 20, 26)), whole)
+    in_parts = predict_logits(ct, native((1, 8, 10)), parts)
 
     assert len(parts.windows) > len(whole.windows) == 10
     assert max(parts.batches) == SLICES_AT_ONCE
@@ -316,14 +276,12 @@ def test_only_windows_that_hold_candidates_are_shown(position: str) -> None:
     sides = (slice(1, 4), slice(3, 7), slice(12, 15))
     region = region_of(ct, sides)
 
-    fields = predict_fields(
-        ct, native((5, 10, 13), 0.0), network, None, lambda _: None, candidates=region
-    )
+    fields = predict_logits(ct, native((5, 10, 13), 0.0), network, candidates=region)
 
     canonical = fields.lattice.to_canonical(ct.hu).astype(np.float32)
     assert len(network.windows) == 2  # of eight: x 12 lies in one, 13 and 14 in the next
     assert fields.logits[1][sides] == pytest.approx(canonical[sides] - 100.0, abs=1e-2)
-    assert np.array_equal(rank_channels(fields).winner[sides], canonical[sides] > 100.0)
+    assert np.array_equal(fields.logits.argmax(axis=0)[sides], canonical[sides] > 100.0)
 
 
 def test_beyond_the_candidates_all_is_background() -> None:
@@ -331,11 +289,9 @@ def test_beyond_the_candidates_all_is_background() -> None:
     ct = random_ct()
     region = region_of(ct, (slice(1, 4), slice(3, 7), slice(12, 15)))
 
-    fields = predict_fields(
-        ct, native((5, 10, 13), 0.5), thresholds(-2000.0), None, lambda _: None, candidates=region
-    )
+    fields = predict_logits(ct, native((5, 10, 13), 0.5), thresholds(-2000.0), candidates=region)
 
-    assert np.array_equal(rank_channels(fields).winner == 1, region.mask)
+    assert np.array_equal(fields.logits.argmax(axis=0) == 1, region.mask)
     assert np.isfinite(fields.logits).all()
 
 
@@ -346,10 +302,10 @@ def test_candidates_between_the_samples_of_a_coarser_lattice_are_none() -> None:
     stage = replace(native((2, 2, 2), 0.0), spacing_zyx_mm=(13.0, 15.0, 14.0))
     region = region_of(ct, (slice(3, 4), slice(5, 6), slice(6, 7)))
 
-    fields = predict_fields(ct, stage, network, None, lambda _: None, candidates=region)
+    fields = predict_logits(ct, stage, network, candidates=region)
 
     assert not region.on(fields.lattice).any()
-    assert (rank_channels(fields).winner == 0).all()
+    assert (fields.logits.argmax(axis=0) == 0).all()
 
 
 def test_percentiles_are_the_whole_scan_s_wherever_the_box_stands() -> None:
@@ -359,7 +315,7 @@ def test_percentiles_are_the_whole_scan_s_wherever_the_box_stands() -> None:
     box = BoxMm((8.0, 0.0, 10.0), (12.0, 3.0, 14.0))
     network = thresholds(0.0)
 
-    fields = predict_fields(ct, stage, network, box, lambda _: None)
+    fields = predict_logits(ct, stage, network, box)
 
     low, high = np.percentile(ct.hu, [5, 95])
     clipped = np.clip(ct.hu.astype(np.float64), low, high)

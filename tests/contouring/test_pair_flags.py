@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import shapely
+import shapely.affinity
 from shapely import box
 
 from contouring.outlines import Outline, TracedStructure
@@ -112,3 +113,17 @@ def test_organs_on_different_slices_do_not_meet() -> None:
     )
 
     assert find_pair_flags([above, below], grid_of(SCAN)) == {}
+
+
+def test_parts_of_one_organ_that_cross_each_other_are_counted_once() -> None:
+    """Two lines that were simplified one by one; as areas that cross they cannot be intersected."""
+    star = [
+        shapely.affinity.rotate(box(10, 10 + step, 30, 30 - step), 7 * step) for step in range(8)
+    ]
+    outlines = tuple(Outline(index, part) for index in range(2, 6) for part in star)
+    crossing = TracedStructure(Structure(1, "A", (0, 0, 0)), outlines, 4.0)
+
+    flags = find_pair_flags([crossing, slab("B", 0, 20, label=2)], grid_of(SCAN))
+
+    common_cm3 = shapely.intersection(shapely.union_all(star), box(0, 10, 20, 30)).area * 8 / 1e3
+    assert f"A and B overlap by {common_cm3:.2f} cm3" in flags["A"][0].text

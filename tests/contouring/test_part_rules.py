@@ -85,9 +85,10 @@ def test_a_tumour_keeps_the_parts_that_touch_an_organ_s_kept_parts(scan: Scan) -
 def test_the_order_of_structures_decides_nothing(order: tuple[Structure, ...]) -> None:
     """A card may name its tumour first; the answer is in the card's order."""
     order = tuple(replace(one, label=label) for one, label in zip(order, (1, 2, 3), strict=True))
-    logits = fields().logits[[0, *(("Liver", "Spleen", "Tumour").index(o.name) + 1 for o in order)]]
+    made = {"Liver": 1, "Spleen": 2, "Tumour": 3}
+    margins = {one.label: fields().margins[made[one.name]] for one in order}
 
-    selected = select_structures(Fields(fields().lattice, logits), order)
+    selected = select_structures(Fields(fields().lattice, margins), order)
 
     assert [one.structure.name for one in selected] == [one.name for one in order]
     (tumour,) = (one for one in selected if one.structure.name == "Tumour")

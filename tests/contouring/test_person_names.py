@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from contouring.composition import Account, Status
+from contouring.composition import Account
 from contouring.dicom_series import find_series, read_series
 from contouring.person_names import fold_name
 from contouring.release_check import check_release
 from contouring.rtstruct import write_structure_set
+from contouring.structures import Status
 from tests.contouring.ct_files import edit, write_raw, write_tiny_series
 from tests.contouring.tiny_structure_sets import CORD, ORIGIN, STAMP, drawn_on
 

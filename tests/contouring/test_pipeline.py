@@ -13,7 +13,6 @@ import pydicom
 import pytest
 from PIL import Image
 
-from contouring.composition import Status
 from contouring.dicom_series import read_series
 from contouring.errors import JobCancelledError, NothingFoundError, SeriesRefusedError
 from contouring.phantom import HEAD_AND_NECK
@@ -24,7 +23,8 @@ from contouring.phantom_shapes import FloatArray, rotation
 from contouring.pipeline import STAGES, Contouring, contour_series
 from contouring.recipe import Cascade, Localizer, MaskRule, RoiRule, Segmenter
 from contouring.rtstruct import Stamp
-from contouring.structures import Structure
+from contouring.structures import Status, Structure
+from contouring.volume import build_volume
 from models.bundles import RELEASED, read_bundle
 from models.cascades import open_cascade
 from tests.contouring.ct_files import edit, write_tiny_series
@@ -137,6 +137,23 @@ def test_the_same_series_gives_the_same_bytes(tmp_path: Path, commissioning: Cas
 
     assert again.outputs[0].rtstruct == first.outputs[0].rtstruct
     assert again.preview_png == first.preview_png
+
+
+def test_a_volume_that_was_read_before_gives_the_same_bytes(
+    tmp_path: Path, commissioning: Cascade
+) -> None:
+    """No pixel is asked for again."""
+    files = write_small_series(tmp_path)
+    series = read_series(tmp_path)
+    first = contour_series(series, commissioning, STAMP)
+    ct = build_volume(series, lambda _: None)
+    for file in files:
+        edit(file, PixelData=b"\0\0")
+
+    again = contour_series(series, commissioning, STAMP, ct=ct)
+
+    assert again.outputs[0].rtstruct == first.outputs[0].rtstruct
+    assert tuple(again.stage_seconds) == STAGES
 
 
 def test_progress_runs_through_the_stages_in_order(tmp_path: Path, commissioning: Cascade) -> None:

@@ -107,6 +107,13 @@ def test_a_plan_names_the_factor_within_which_voxels_are_kept() -> None:
     assert stage.plan.startswith("at 2.5x3.9x3.9 mm or the CT's own within a factor of 1.45, ")
 
 
+def test_a_plan_names_how_far_its_windows_may_grow() -> None:
+    """Other windows may draw another border."""
+    stage = replace(NATIVE, longest_zyx=(64, 96, 96))
+
+    assert " to 64x96x96, overlap " in stage.plan
+
+
 def test_a_cascade_says_how_its_networks_see_a_scan() -> None:
     """Structure sets of another window plan get other UIDs: their contours may differ."""
     coarse = replace(NATIVE, shape_zyx=(128, 128, 64), overlap=0.0)

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from contouring.composition import Account, Status
+from contouring.composition import Account
 from contouring.masks import StructureField
 from contouring.phantom import HEAD_AND_NECK
 from contouring.phantom_scan import Scan, even_offsets
 from contouring.phantom_shapes import Rod, Shell, Sphere
 from contouring.release_check import ReleaseReport
+from contouring.structures import Status
 from contouring.template import HoleEncoding
 from tests.contouring.grids import SCANS_AND_OBLIQUE, name_of
 from tests.contouring.structure_sets import (

@@ -193,3 +193,26 @@ def test_whatever_is_not_background_is_the_region() -> None:
     box = find_box(ct, organs)
 
     assert box == find_box(ct, localizer(RoiRule((0.0, 0.0, 0.0), 1.0)))
+
+
+@pytest.mark.parametrize("position", ["HFS", "FFP", "HFDR"])
+def test_the_body_s_box_holds_the_same_find_in_fewer_voxels(position: str) -> None:
+    """Most of a wide field of view is air."""
+
+    def hu_at(points: FloatArray) -> FloatArray:
+        away = np.linalg.norm(points - np.array(UNEVEN_SCAN.centre_mm), axis=-1)
+        return np.where(away < 9.0, 1000.0, np.where(away < 28.0, 0.0, -1000.0))
+
+    scan = replace(WIDE, position=position, rows=120, columns=128)
+    ct = volume_of(scan, hu_at)
+    stage = replace(native((8, 8, 8)), spacing_zyx_mm=(2.0, 3.0, 3.0))
+    whole = Localizer(stage, RoiRule((7.0, 5.0, 3.0), 0.0), shown := thresholds(500.0))
+    cropped = replace(whole, predictor=(shown_of_box := thresholds(500.0)), crops_to_body=True)
+
+    box, box_of_box = find_box(ct, whole), find_box(ct, cropped)
+
+    assert box is not None
+    assert box_of_box is not None
+    assert box_of_box.low == pytest.approx(box.low, abs=3.2)  # one step of the coarse lattice
+    assert box_of_box.high == pytest.approx(box.high, abs=3.2)
+    assert len(shown_of_box.windows) < len(shown.windows) / 2

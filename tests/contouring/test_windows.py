@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contouring.windows import blending_weights, plan_windows
+from contouring.windows import blending_weights, fit_window, plan_windows
 
 SIDES = st.tuples(st.integers(2, 12), st.integers(0, 30)).map(lambda s: (s[0], s[0] + s[1]))
 OVERLAPS = st.floats(0, 0.89)
@@ -50,6 +50,42 @@ def test_neighbouring_windows_share_at_least_the_asked_overlap(
 def test_one_window_is_enough_where_the_array_is_no_larger() -> None:
     """Running a network twice on the same voxels is time lost."""
     assert plan_windows((16, 8, 4), (16, 8, 4), 0.5) == ((slice(0, 16), slice(0, 8), slice(0, 4)),)
+
+
+@pytest.mark.parametrize(
+    ("length", "side"),
+    [
+        (30, 64),  # the region grows into the scan
+        (64, 64),
+        (76, 80),  # one window, where two of 64 would show half as much again
+        (96, 96),
+        (97, 64),  # two of 64 show less than one of 112 would, which is too long
+        (150, 96),  # two show as much as three of 64
+    ],
+)
+def test_a_window_grows_where_fewer_samples_then_cover_the_region(length: int, side: int) -> None:
+    """Time goes with the samples that the network is shown."""
+    assert fit_window(length, 64, 96, 0.25, 16) == side
+
+
+@given(
+    st.integers(1, 400), st.integers(1, 8), st.integers(0, 8), OVERLAPS, st.sampled_from([1, 8, 16])
+)
+def test_no_other_window_would_show_fewer_samples(
+    length: int, least: int, more: int, overlap: float, multiple_of: int
+) -> None:
+    """Of all that the network takes."""
+    window, longest = least * multiple_of, (least + more) * multiple_of
+
+    def count_shown(side: int) -> int:
+        return side * len(plan_windows((1, 1, max(length, side)), (1, 1, side), overlap))
+
+    side = fit_window(length, window, longest, overlap, multiple_of)
+
+    assert side % multiple_of == 0
+    assert window <= side <= longest
+    shown = [count_shown(other) for other in range(window, longest + 1, multiple_of)]
+    assert count_shown(side) == min(shown)
 
 
 @pytest.mark.parametrize("window", [(1, 1, 1), (2, 3, 4), (32, 16, 48)])
