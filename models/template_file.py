@@ -24,6 +24,7 @@ from contouring.roi_names import LONGEST_NAME
 from contouring.structures import NAME_LIMIT, CodedConcept, Structure
 from contouring.template import HoleEncoding, Template, WantedStructure
 from models.card import CodeCard, ColourPart, Name
+from models.yaml_files import Place
 
 SHORTEST_LIMIT = 8  # below, TG-263 has no names
 RoiName = Annotated[str, Field(pattern=rf"^[!-\[\]-~]{{1,{LONGEST_NAME}}}$")]
@@ -43,7 +44,6 @@ InterpretedType = Literal[  # of (300A,00A4): those that contours of a CT can st
     "SUPPORT",
     "",
 ]
-Place = tuple[str | int, ...]  # the keys and numbers that lead to a part of a file
 
 
 class _Strict(BaseModel):
@@ -205,28 +205,8 @@ class TemplateFile(_Strict):
     segmentation: bool = False
     sources: dict[str, str] = Field(default_factory=dict)
 
-    def find_fault(self) -> tuple[Place, str] | None:
+    def find_faults(self) -> Iterator[tuple[Place, str]]:
         """Where the parts of a valid file do not go together, and why."""
-        return next(self._faults(), None)
-
-    def build(self, checksum: str) -> Template:
-        """As the data path knows it; derived structures stand after those they are made of."""
-        ordered, _ = _in_order({entry.name: entry.build() for entry in self.derived})
-        wanted = self.structures
-        return Template(
-            name=self.name,
-            description=self.description,
-            structures=None if wanted is None else tuple(entry.build() for entry in wanted),
-            derived=ordered,
-            name_limit=self.name_limit,
-            holes=self.holes,
-            keeps_empty=self.keep_empty,
-            marks_cut=self.mark_cut,
-            with_segmentation=self.segmentation,
-            checksum=checksum,
-        )
-
-    def _faults(self) -> Iterator[tuple[Place, str]]:
         derived: list[tuple[Place, str]] = [
             (("derived", n, "name"), entry.name) for n, entry in enumerate(self.derived)
         ]
@@ -248,6 +228,23 @@ class TemplateFile(_Strict):
         for setting in self.sources:
             if setting not in type(self).model_fields:
                 yield ("sources", setting), "there is no such setting"
+
+    def build(self, checksum: str) -> Template:
+        """As the data path knows it; derived structures stand after those they are made of."""
+        ordered, _ = _in_order({entry.name: entry.build() for entry in self.derived})
+        wanted = self.structures
+        return Template(
+            name=self.name,
+            description=self.description,
+            structures=None if wanted is None else tuple(entry.build() for entry in wanted),
+            derived=ordered,
+            name_limit=self.name_limit,
+            holes=self.holes,
+            keeps_empty=self.keep_empty,
+            marks_cut=self.mark_cut,
+            with_segmentation=self.segmentation,
+            checksum=checksum,
+        )
 
 
 def _repeated(named: list[tuple[Place, str]]) -> Iterator[tuple[Place, str]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from contouring.errors import InvalidConfigurationError
 from models.card import Margin, Name, RoiName
 from models.export.onnx_export import ExportError
+from models.yaml_files import read_yaml_file
 
 SYSTEMS = Path(__file__).parent / "systems"
 Text = Annotated[str, Field(min_length=1)]
@@ -82,12 +83,6 @@ def read_system(name_or_path: str | Path) -> SystemFile:
             f"{', '.join(shipped_systems())}"
         )
     try:
-        return SystemFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ExportError(f"{path}: not YAML: {error}") from None
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'system'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise ExportError(f"{path}: {faults}") from None
+        return read_yaml_file(path, SystemFile)
+    except InvalidConfigurationError as error:
+        raise ExportError(str(error)) from error

@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from contouring.errors import InvalidConfigurationError
 from models.card import Intensity, Name, NotNegative, OwnWithin, Spacing, StructureCard, Voxels
 from models.training.laterality import mirrored_labels
+from models.yaml_files import open_yaml_file
 
 RECIPES = Path(__file__).parent / "recipes"
 MERGED = ("augmentation", "sampling", "loss", "optimiser", "schedule", "validation")
@@ -268,11 +270,9 @@ def _merged(path: Path, within: tuple[Path, ...]) -> dict[str, Any]:
     if path in within:
         raise RecipeError(f"{path}: extends itself by way of {within[-1]}")
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not YAML: {error}") from None
-    if not isinstance(fields, dict):
-        raise RecipeError(f"{path}: must hold fields, as in `steps: 1000`")
+        fields = open_yaml_file(path).values
+    except InvalidConfigurationError as error:
+        raise RecipeError(str(error)) from error
     extended = fields.pop("extends", [])
     merged: dict[str, Any] = {}
     for name in [extended] if isinstance(extended, str) else extended:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from models.processor import read_processor
 from models.training.dataset import Dataset
 from models.training.recipe_file import Recipe
 from models.training.runs import FACTS
@@ -75,12 +76,7 @@ def write_facts(facts: RunFacts, run: Path) -> None:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    cpu_info = Path("/proc/cpuinfo")
-    if cpu_info.is_file():
-        for line in cpu_info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or device.type
+    return read_processor().name
 
 
 def _versions() -> dict[str, str]:

@@ -245,7 +245,6 @@ WRONG = {
     "nothing": ("", r"it is no list of settings"),
     "no YAML": ("format: [1\n", r"it is not YAML: while parsing"),
     "two documents": ("format: 1\n---\nformat: 1\n", r"it is not YAML: expected a single document"),
-    "an alias": ("a: &a [1]\nb: [*a]\n", r"it uses YAML's aliases"),
 }
 
 
