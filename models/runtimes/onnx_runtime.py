@@ -1,28 +1,51 @@
-"""ONNX Runtime, on the GPU where its CUDA build finds one, else on the CPU."""
+"""ONNX Runtime: on the CPU, or on an NVIDIA GPU by CUDA or by TensorRT within it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import onnxruntime
 import onnxruntime.capi.onnxruntime_pybind11_state as failures
 from numpy.typing import NDArray
 
-from contouring.errors import InferenceError, InvalidBundleError
+from contouring.errors import (
+    EngineBuildError,
+    InferenceError,
+    InvalidBundleError,
+    UnusableRuntimeError,
+)
 from models.card import StageCard
+from models.runtime_names import RuntimeName
+from models.runtimes.bound_session import BoundSession
+from models.runtimes.engine_folder import EngineFolder, EngineIdentity, identify, require_engine
+from models.runtimes.engine_plans import EnginePlan
+from models.runtimes.gpu_platform import Platform, find_platform
+from models.runtimes.graph_check import Graph, GraphTensor, check_channels, check_graph, run_windows
+from models.runtimes.onnx_providers import (
+    ON_CPU,
+    VERSION,
+    SessionPlan,
+    find_heavy_on_cpu,
+    load_tensorrt,
+    plan_cuda,
+    plan_tensorrt,
+)
 
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
 # ONNX Runtime's own errors, which share no parent but Exception.
-FAILURES = (
-    failures.EPFail,
-    failures.Fail,
+WRONG_GRAPH = (
     failures.InvalidArgument,
     failures.InvalidGraph,
     failures.InvalidProtobuf,
     failures.NoSuchFile,
+)
+FAILURES = (
+    *WRONG_GRAPH,
+    failures.EPFail,
+    failures.Fail,
     failures.NotImplemented,
     failures.RuntimeException,
 )
@@ -33,7 +56,11 @@ OUT_OF_MEMORY = re.compile(
 
 
 class OnnxPredictor:
-    """A session on one ONNX file, checked against its card; safe to share between threads."""
+    """A session on one ONNX file, checked against its card; safe to share between threads.
+
+    Raises `RuntimeMissingError` and `UnusableRuntimeError` where the GPU that was asked for cannot
+    be used: a session never goes on without it.
+    """
 
     def __init__(
         self,
@@ -41,36 +68,38 @@ class OnnxPredictor:
         stage: StageCard,
         channels: int,
         threads: int | None,
+        runtime: RuntimeName = RuntimeName.ONNX_CPU,
         *,
-        on_cpu: bool = False,
+        engines: EngineFolder | None = None,
+        precision: str = "float32",
     ) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        try:
-            # From bytes: weights in another file, which no checksum covers, cannot be loaded.
-            self._session = onnxruntime.InferenceSession(
-                (folder / stage.artifact).read_bytes(),
-                options,
-                providers=[CPU] if on_cpu else _wanted_providers(),
-            )
-        except FAILURES as error:
-            _raise_if_memory(error)
-            raise InvalidBundleError(
-                folder, f"{stage.artifact} cannot be loaded: {error}"
-            ) from error
+        # From bytes: weights in another file, which no checksum covers, cannot be loaded.
+        content = (folder / stage.artifact).read_bytes()
+        plan = ON_CPU
+        if runtime is RuntimeName.ONNX_CUDA:
+            plan = plan_cuda()
+        elif runtime is RuntimeName.ONNX_TENSORRT:
+            plan = _plan_engines(content, stage, engines, precision)
+        session = _open(content, plan, folder, stage, runtime, threads)
+        graph = _read_graph(session)
+        check_graph(folder, stage, channels, graph)
+        self._session = session
+        self._bound = None
+        if runtime is not RuntimeName.ONNX_CPU:
+            self._bound = BoundSession(session, stage.input.name, stage.output.name, plan.device)
+        self._name = f"{VERSION} ({', '.join(_describe(session, runtime, precision))})"
         self._input, self._output = stage.input.name, stage.output.name
         self._channels = channels
-        self._check(folder, stage, channels)
-        count, _, *sides = self._session.get_inputs()[0].shape
-        self._takes_many = not isinstance(count, int)
-        self.takes_any_window = not any(isinstance(side, int) for side in sides)
+        self._at_once, self._profile = graph.at_once, None
+        if runtime is RuntimeName.ONNX_TENSORRT:
+            self._profile = EnginePlan.of(stage).fit(graph.inputs[0].shape)
+            self._at_once = self._profile.largest[0]
+        self.takes_any_window = graph.takes_any_window
 
     @property
     def name(self) -> str:
-        """The runtime that really runs: one that cannot find its GPU falls back to the CPU."""
-        return f"ONNX Runtime {onnxruntime.__version__} ({self._session.get_providers()[0]})"
+        """What runs."""
+        return self._name
 
     def predict(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (N, channels, z, y, x) of windows (N, z, y, x), both float32.
@@ -78,64 +107,136 @@ class OnnxPredictor:
         One after the other where the graph takes but one at a time. Raises `InferenceError`, and
         `MemoryError` where there is not enough of it.
         """
-        if self._takes_many or len(windows) == 1:
-            return self._run(windows)
-        return np.concatenate([self._run(window[None]) for window in windows])
+        return run_windows(self._run, windows, self._at_once)
 
     def _run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        images = windows[:, None]
+        if self._profile is not None and not self._profile.holds(images.shape):
+            # ONNX Runtime would build another engine for it, in minutes.
+            raise InferenceError(f"No engine is built for a window of {windows.shape[1:]}.")
         try:
-            (logits,) = self._session.run([self._output], {self._input: windows[:, None]})
+            if self._bound is not None:
+                logits = self._bound.run(images)
+            else:
+                (logits,) = self._session.run([self._output], {self._input: images})
         except FAILURES as error:
             _raise_if_memory(error)
             raise InferenceError(
                 f"ONNX Runtime failed on a window of {windows.shape[1:]}: {error}"
             ) from error
-        wanted = (len(windows), self._channels)
-        if logits.shape[:2] != wanted:  # a graph need not state its channels
-            raise InferenceError(
-                f"The network answered with {logits.shape[:2]} windows and channels, not "
-                f"{wanted}: its bundle's card and artifact do not belong together."
-            )
+        check_channels(logits.shape, len(windows), self._channels)
         return np.asarray(logits, np.float32)
 
-    def _check(self, folder: Path, stage: StageCard, channels: int) -> None:
-        """Names, types and shapes of the graph, as far as it states them."""
-        wanted = {
-            self._input: (self._session.get_inputs(), (1, 1, *stage.window)),
-            self._output: (self._session.get_outputs(), (1, channels, *stage.window)),
-        }
-        for name, (tensors, shape) in wanted.items():
-            tensor = next((t for t in tensors if t.name == name), None)
-            if tensor is None:
-                names = ", ".join(t.name for t in tensors)
-                raise InvalidBundleError(
-                    folder, f"{stage.artifact} has no tensor {name!r}, only {names}."
-                )
-            stated = [n if isinstance(n, int) else None for n in tensor.shape]
-            fits = len(stated) == len(shape) and all(
-                n in (None, want) for n, want in zip(stated, shape, strict=True)
-            )
-            if tensor.type != "tensor(float)" or not fits:
-                raise InvalidBundleError(
-                    folder,
-                    f"{stage.artifact}: tensor {name!r} is {tensor.type} {tensor.shape}; "
-                    f"the card asks for tensor(float) {list(shape)}.",
-                )
-        others = [t.name for t in self._session.get_inputs() if t.name != self._input]
-        if others:
-            raise InvalidBundleError(
-                folder, f"{stage.artifact} wants inputs besides {self._input!r}: {others}."
-            )
+
+def find_own_platform() -> Platform:
+    """What its TensorRT builds engines for here; raises `UnusableRuntimeError` without a GPU."""
+    return find_platform(RuntimeName.ONNX_TENSORRT, f"{VERSION}, {load_tensorrt()}")
+
+
+def build_within(
+    content: bytes, stage: StageCard, identity: EngineIdentity, engines: EngineFolder, folder: Path
+) -> None:
+    """Have ONNX Runtime build its engines into the folder, in minutes, and run a window on them.
+
+    Raises `EngineBuildError` where it fails, and `UnusableRuntimeError` where it cannot begin.
+    """
+    profile = identity.plan.fit(_read_sides(content, stage))
+    plan = plan_tensorrt(identity, engines, stage.input.name, profile)
+    session = _open(content, plan, folder, stage, RuntimeName.ONNX_TENSORRT, None)
+    bound = BoundSession(session, stage.input.name, stage.output.name, plan.device)
+    try:
+        bound.run(np.zeros(profile.best, np.float32))
+    except FAILURES as error:
+        _raise_if_memory(error)
+        raise EngineBuildError(identity.runtime, stage.artifact, f"{error}.") from error
+
+
+def _plan_engines(
+    content: bytes, stage: StageCard, engines: EngineFolder | None, precision: str
+) -> SessionPlan:
+    """Raises `EngineMissingError` where it would have to build some."""
+    runtime = RuntimeName.ONNX_TENSORRT
+    identity = identify(runtime, stage, precision, find_own_platform())
+    require_engine(engines, identity)
+    assert engines is not None  # or there would be no engine in it
+    profile = identity.plan.fit(_read_sides(content, stage))
+    return plan_tensorrt(identity, engines, stage.input.name, profile)
+
+
+def _read_sides(content: bytes, stage: StageCard) -> Sequence[int | None]:
+    """Of the graph's input, as far as it states them; the card's word if it has no such input."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    inputs = {one.name: one for one in _read_graph(session).inputs}
+    return inputs[stage.input.name].shape if stage.input.name in inputs else (None,) * 5
+
+
+def _open(
+    content: bytes,
+    plan: SessionPlan,
+    folder: Path,
+    stage: StageCard,
+    runtime: RuntimeName,
+    threads: int | None,
+) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    for name, value in plan.config.items():
+        options.add_session_config_entry(name, value)
+    try:
+        # By itself it would print a line and go on with the CPU, at once or in the middle of a job.
+        session = onnxruntime.InferenceSession(
+            content, options, providers=plan.providers, enable_fallback=0
+        )
+    except (*FAILURES, RuntimeError, ValueError) as error:
+        _refuse(error, folder, stage, runtime)
+    wanted = plan.providers[0][0]
+    if session.get_providers()[0] != wanted:
+        libraries = ", ".join(plan.lacking) or "its libraries"
+        raise UnusableRuntimeError(runtime, f"it finds no NVIDIA GPU, or not {libraries}.")
+    return session
+
+
+def _refuse(error: Exception, folder: Path, stage: StageCard, runtime: RuntimeName) -> NoReturn:
+    """A GPU that does not work says much the same as a graph that is wrong."""
+    _raise_if_memory(error)
+    if runtime.runs_on_cpu or isinstance(error, WRONG_GRAPH):
+        raise InvalidBundleError(folder, f"{stage.artifact} cannot be loaded: {error}") from error
+    raise UnusableRuntimeError(runtime, f"{str(error).strip().rstrip('.')}.") from error
+
+
+def _describe(
+    session: onnxruntime.InferenceSession, runtime: RuntimeName, precision: str
+) -> Sequence[str]:
+    """Where it runs, what of it runs elsewhere, and in which precision if not in float32."""
+    words = [session.get_providers()[0]]
+    if runtime is RuntimeName.ONNX_CUDA and (slow := find_heavy_on_cpu(session)):
+        words.append(f"{' and '.join(slow)} not on it")
+    if precision != "float32":
+        words.append(precision)
+    return words
+
+
+def _read_graph(session: onnxruntime.InferenceSession) -> Graph:
+    return Graph(
+        tuple(_read_tensor(one) for one in session.get_inputs()),
+        tuple(_read_tensor(one) for one in session.get_outputs()),
+    )
+
+
+def _read_tensor(tensor: onnxruntime.NodeArg) -> GraphTensor:
+    return GraphTensor(
+        tensor.name,
+        tensor.type,
+        tensor.type == "tensor(float)",
+        tuple(side if isinstance(side, int) else None for side in tensor.shape),
+    )
 
 
 def _raise_if_memory(error: Exception) -> None:
     if OUT_OF_MEMORY.search(str(error)):
         raise MemoryError(f"ONNX Runtime: {error}") from error
-
-
-def _wanted_providers() -> list[str | tuple[str, dict[str, str]]]:
-    if CUDA not in onnxruntime.get_available_providers():
-        return [CPU]
-    onnxruntime.preload_dlls()  # CUDA and cuDNN as pip installs them, beside the runtime
-    # The default search takes four times as long in 3D.
-    return [(CUDA, {"cudnn_conv_algo_search": "HEURISTIC"}), CPU]
