@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.console import Folder, out, refuse, warn, write_file
+from cli.console import Folder, out, warn, write_file
+from cli.judging import Cases, Jobs, JudgedBundle, Split, need_training_extra, pick_judged
 from cli.progress_bars import show_bar
 from contouring.errors import UnusableInputError
-from models.bundles import CARD, RELEASED, Bundle, find_bundles, pick_bundle, read_bundle
+from models.bundles import Bundle
 from workers.settings import Settings
 
 
 def evaluate(  # noqa: PLR0913 - an argument for each option of the command
-    bundle: Annotated[
-        str, typer.Argument(help="A name of `oarlock models`, or a bundle's folder.")
-    ],
+    bundle: JudgedBundle,
     data: Folder,
     output: Annotated[Path, typer.Option(help="Folder for tables, plot and JSON.")],
-    split: Annotated[
-        str, typer.Option(help="train, val or all; of a folder in nnU-Net's layout.")
-    ] = "val",
-    cases: Annotated[int | None, typer.Option(min=1, help="Judge the first so many only.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="How many cases run at a time.")] = 1,
+    split: Split = "val",
+    cases: Cases = None,
+    jobs: Jobs = 1,
     surroundings_mm: Annotated[
         float | None, typer.Option(min=0, help="Fill blanked surroundings with tissue that far.")
     ] = None,
@@ -46,10 +42,9 @@ def evaluate(  # noqa: PLR0913 - an argument for each option of the command
     DATA is a folder in nnU-Net's raw layout, or one of DICOM CT series each with its RTSTRUCT.
     Writes evaluation.json, cases.csv, summary.csv, scans.csv and boxes.png.
     """
-    if any(find_spec(package) is None for package in ("torch", "monai", "nibabel", "matplotlib")):
-        refuse("Evaluating needs MONAI and matplotlib: pip install oarlock[training]")
+    need_training_extra()
     settings = Settings()
-    judged = _pick_bundle(bundle, settings)
+    judged = pick_judged(bundle, settings)
     _check_structures(mean_of or (), judged)
     renamed = _read_names(rename or (), judged)
     # They take seconds to load, and few other commands need them.
@@ -69,7 +64,7 @@ def evaluate(  # noqa: PLR0913 - an argument for each option of the command
             scans,
             found.data,
             Names(renamed),
-            Work(jobs, threads),
+            Work(jobs, threads, settings.runtime, settings.engine_folder),
             lambda number: done(number / len(scans)),
         )
     for one in (*found.left_out, *evaluation.left_out):
@@ -81,12 +76,6 @@ def evaluate(  # noqa: PLR0913 - an argument for each option of the command
     out.print(build_table(evaluation, mean_of or ()))
     for line in (*describe(evaluation), f"Written to {output}."):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _pick_bundle(name_or_folder: str, settings: Settings) -> Bundle:
-    if (Path(name_or_folder) / CARD).is_file():
-        return read_bundle(Path(name_or_folder))
-    return pick_bundle(find_bundles((RELEASED, *settings.model_folders)), name_or_folder)
 
 
 def _check_structures(names: Sequence[str], bundle: Bundle) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,9 @@ import typer
 from pydantic import ValidationError
 
 from cli.console import err, out, refuse
+from contouring.errors import RuntimeUnavailableError
 from models.export.precisions import Precision
+from models.runtime_names import RuntimeName
 
 if TYPE_CHECKING:
     from models.export.bundle_export import ExportedBundle
@@ -128,23 +131,21 @@ def _report(made: ExportedBundle) -> None:
 
 def _check_tensorrt() -> None:
     """Before minutes are spent on what cannot be finished."""
-    from models.runtimes.tensorrt_engines import TensorRtMissingError, find_platform
+    from models.runtimes.engine_builds import find_here
 
     try:
-        find_platform()
-    except TensorRtMissingError as error:
+        find_here(RuntimeName.TENSORRT)
+    except RuntimeUnavailableError as error:
         refuse(str(error))
 
 
 def _build_engines(bundle: Path, folder: Path) -> None:
     from models.bundles import read_bundle
-    from models.runtimes.tensorrt_engines import EngineCache, EnginePlan, find_platform
+    from models.runtimes.engine_builds import build_ordered, find_here, order_engines
+    from models.runtimes.engine_folder import EngineFolder
 
-    cache = EngineCache(folder, find_platform())
-    card = read_bundle(bundle).card
-    for stage in (card.localizer, card.segmenter):
-        if stage is None:
-            continue
-        precision = "float32" if stage.export is None else stage.export.precision
-        path = cache.provide(bundle / stage.artifact, EnginePlan(stage.window, precision))
-        out.print(f"{os.path.relpath(path)}: engine of {stage.artifact}", highlight=False)
+    runtime = RuntimeName.TENSORRT
+    for order in order_engines(read_bundle(bundle), runtime, find_here(runtime)):
+        for path in build_ordered(order, EngineFolder(folder), datetime.now(UTC)):
+            artifact = order.stage.artifact
+            out.print(f"{os.path.relpath(path)}: engine of {artifact}", highlight=False)

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
-from contouring.errors import InvalidBundleError, UnknownModelError
-from models.card import ModelCard, StageCard
+from contouring.errors import InvalidBundleError, InvalidConfigurationError, UnknownModelError
+from models.card import HalfCard, ModelCard, StageCard
+from models.yaml_files import read_yaml_file
 
 RELEASED = Path(__file__).parent / "released"
 CARD = "card.yaml"
@@ -54,24 +52,18 @@ def read_bundle(folder: Path) -> Bundle:
     path = folder / CARD
     text = path.read_bytes()
     try:
-        card = ModelCard.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise InvalidBundleError(folder, f"{CARD} is not YAML: {error}") from error
-    except ValidationError as error:
-        raise InvalidBundleError(folder, _first_fault(error)) from error
+        card = read_yaml_file(path, ModelCard, text)
+    except InvalidConfigurationError as error:
+        raise InvalidBundleError(folder, f"the card {CARD}: {' '.join(error.faults)}") from error
     for stage in (card.localizer, card.segmenter):
         if stage is not None:
             _check_artifact(folder, stage)
+        if stage is not None and stage.half is not None:
+            _check_artifact(folder, stage.half)
     return Bundle(folder, card, hashlib.sha256(text).hexdigest())
 
 
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"]) or "the card"
-    return f"{CARD}: {place}: {fault['msg']}."
-
-
-def _check_artifact(folder: Path, stage: StageCard) -> None:
+def _check_artifact(folder: Path, stage: StageCard | HalfCard) -> None:
     path = folder / stage.artifact
     if not path.is_file():
         raise InvalidBundleError(folder, f"{stage.artifact} is missing.")

@@ -23,6 +23,11 @@ NotNegative = Annotated[float, Field(ge=0)]
 Spacing = Millimetres | Literal["native"]  # along one axis
 # Above this, voxels twice as wide as asked would be kept.
 OwnWithin = Annotated[float, Field(ge=1, lt=2)]
+Artifact = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.onnx$")]
+# What a precision or a speed-up may cost: the mean Dice over the structures must fall by less than
+# the one, and none of them by more than the other.
+MEAN_DICE_FALL_LIMIT = 0.002
+STRUCTURE_DICE_FALL_LIMIT = 0.005
 
 
 class _Strict(BaseModel):
@@ -111,15 +116,60 @@ class ExportCard(_Strict):
     argmax_mismatch: Annotated[float, Field(ge=0, le=1)]
 
 
+class OverlapCard(_Strict):
+    """What an overlap of the windows gave and cost on judged cases, by `oarlock overlaps`.
+
+    `mean_dice`: of all structures that were drawn; `largest_fall`: how much Dice the structure that
+    lost most had lost against the densest overlap; `cpu_seconds`: of a case, the median.
+    """
+
+    overlap: Annotated[float, Field(ge=0, lt=0.9)]
+    mean_dice: Annotated[float, Field(ge=0, le=1)]
+    largest_fall: Annotated[float, Field(ge=0, le=1)]
+    cpu_seconds: Annotated[float, Field(gt=0)]
+
+
+class HalfCard(_Strict):
+    """The same network with float16 in its graph, for GPUs; used once the card's gate passed."""
+
+    artifact: Artifact
+    sha256: Sha256
+
+
+class GateCard(_Strict):
+    """What a precision costs, measured on cases that were not trained on.
+
+    `mean_dice_change`: of the mean over the structures, negative where it is worse than float32;
+    `largest_fall`: of one structure's mean Dice; `runtime`: what it was measured on.
+    """
+
+    precision: Literal["float16", "bfloat16"]
+    mean_dice_change: Annotated[float, Field(ge=-1, le=1)]
+    largest_fall: Annotated[float, Field(ge=-1, le=1)]
+    cases: Annotated[int, Field(ge=1)]
+    runtime: Annotated[str, Field(min_length=1, max_length=200, pattern=ONE_LINE)]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether it may be used."""
+        return (
+            -self.mean_dice_change < MEAN_DICE_FALL_LIMIT
+            and self.largest_fall <= STRUCTURE_DICE_FALL_LIMIT
+        )
+
+
 class StageCard(_Strict):
     """One network of the cascade; a side of 1 in `window` makes it two-dimensional.
 
     `own_within`: an axis along which the scan's own spacing differs from `spacing_mm` by no more
-    than this factor is not resampled.
+    than this factor is not resampled. `longest_window`: up to which the windows may grow where the
+    region is then covered by fewer voxels; not for networks with statistics of a window.
+    `overlap_curve`: what was measured of other overlaps than the one that is used.
     """
 
-    artifact: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.onnx$")]
+    artifact: Artifact
     sha256: Sha256
+    half: HalfCard | None = None
     input: InputCard = InputCard()
     output: OutputCard = OutputCard()
     spacing_mm: Literal["native"] | tuple[Spacing, Spacing, Spacing] | None = None
@@ -128,9 +178,17 @@ class StageCard(_Strict):
     window: tuple[Voxels, Voxels, Voxels]
     multiple_of: Annotated[int, Field(ge=1, le=256)] = 1
     overlap: Annotated[float, Field(ge=0, lt=0.9)] = 0.0
+    overlap_curve: tuple[OverlapCard, ...] = ()
+    longest_window: tuple[Voxels, Voxels, Voxels] | None = None
     intensity: Intensity
     export_tolerance: float | None = None
     export: ExportCard | None = None
+
+    def in_half(self) -> Self:
+        """The same with its float16 artifact, which it must have."""
+        assert self.half is not None
+        changed = {"artifact": self.half.artifact, "sha256": self.half.sha256, "half": None}
+        return self.model_copy(update=changed)
 
     @model_validator(mode="after")
     def _one_sampling(self) -> Self:
@@ -140,6 +198,12 @@ class StageCard(_Strict):
             raise ValueError("own_within needs spacing_mm (z, y, x) in mm")
         if any(side % self.multiple_of for side in self.window if side > 1):
             raise ValueError(f"window {self.window} is not a multiple of {self.multiple_of}")
+        for side, longest in zip(self.window, self.longest_window or self.window, strict=True):
+            if longest < side or (longest - side) % self.multiple_of:
+                raise ValueError(
+                    f"longest_window {self.longest_window} must be window {self.window}, or longer "
+                    f"by multiples of {self.multiple_of}"
+                )
         return self
 
 
@@ -148,7 +212,8 @@ class LocalizerCard(StageCard):
 
     `narrowing`: the segmenter sees a `box` around it, `margin_mm` larger on each side, or only the
     voxels within `dilation_mm` of it: a `mask`. `body_reach_mm`: only what lies within that
-    distance of the patient's body counts.
+    distance of the patient's body counts. `crops_to_body`: it is shown the box around the patient
+    alone; only with narrowing by a box.
     """
 
     channels: Annotated[int, Field(ge=2, le=255)] = 2
@@ -156,6 +221,7 @@ class LocalizerCard(StageCard):
     margin_mm: tuple[Margin, Margin, Margin] | None = None
     dilation_mm: Margin | None = None
     body_reach_mm: Margin | None = None
+    crops_to_body: bool = False
     minimum_component_cm3: NotNegative = 0.0
 
     @model_validator(mode="after")
@@ -166,6 +232,8 @@ class LocalizerCard(StageCard):
             if self.narrowing == "box"
             else ("dilation_mm", "margin_mm")
         )
+        if self.crops_to_body and self.narrowing == "mask":
+            raise ValueError("crops_to_body goes with narrowing by a box")
         if given[wanted] is None:
             raise ValueError(f"narrowing by {self.narrowing} needs {wanted}")
         if given[other] is not None:
@@ -204,7 +272,8 @@ class StructureCard(_Strict):
 class ModelCard(_Strict):
     """A whole card (`card.yaml`); an unknown field is refused.
 
-    `anchors`: structures of which one at least must be found, or nothing is contoured.
+    `anchors`: structures of which one at least must be found, or nothing is contoured. `gates`:
+    what was measured of precisions below float32.
     """
 
     format: Literal[1]
@@ -218,6 +287,21 @@ class ModelCard(_Strict):
     segmenter: StageCard
     structures: Annotated[tuple[StructureCard, ...], Field(min_length=1)]
     anchors: tuple[RoiName, ...] = ()
+    gates: tuple[GateCard, ...] = ()
+
+    @property
+    def accepted_precisions(self) -> frozenset[str]:
+        """Those below float32 that cost next to nothing."""
+        return frozenset(gate.precision for gate in self.gates if gate.is_passed)
+
+    @model_validator(mode="after")
+    def _gates_make_sense(self) -> Self:
+        judged = [gate.precision for gate in self.gates]
+        if len(set(judged)) < len(judged):
+            raise ValueError("gates: each precision is judged once")
+        if "float16" in judged and self.segmenter.half is None:
+            raise ValueError("gates: float16 was judged, and the segmenter has no half artifact")
+        return self
 
     @model_validator(mode="after")
     def _anchors_known(self) -> Self:

@@ -2,45 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from contouring.notices import Notice
 from contouring.recipe import Cascade, Localizer, MaskRule, RoiRule, Segmenter, SpacingMm, Stage
 from contouring.structures import CodedConcept, Structure
 from models.bundles import Bundle
 from models.card import CodeCard, LocalizerCard, StageCard, StructureCard
 from models.economy import Economy, shrink_stage
-from models.runtimes.onnx_runtime import OnnxPredictor
+from models.runtime_names import RuntimeName
+from models.runtimes.choice import NetworkPredictor, OpenedNetwork, RuntimePlan, open_network
+
+# What a worker must do without may come back; engines come when somebody builds them.
+PASSED_OVER, UNBUILT = "runtime-passed-over", "engines-not-built"
 
 
 def open_cascade(
-    bundle: Bundle, threads: int | None = None, economy: Economy | None = None
+    bundle: Bundle,
+    threads: int | None = None,
+    economy: Economy | None = None,
+    runtime: RuntimeName = RuntimeName.AUTO,
+    engines: Path | None = None,
 ) -> Cascade:
     """Load both networks; raises `InvalidBundleError` if a graph does not fit its card.
 
     A network whose graph is made for one size of window keeps it, whatever the `economy`.
+    `engines`: the folder of those that were built for this machine. Raises
+    `RuntimeUnavailableError` where the `runtime` cannot be used.
     """
     card, economy = bundle.card, economy or Economy()
-    predictor = OnnxPredictor(
-        bundle.folder, card.segmenter, len(card.structures) + 1, threads, on_cpu=economy.on_cpu
-    )
+    plan = RuntimePlan(runtime, threads, economy.on_cpu, engines, card.accepted_precisions)
+    fine = open_network(bundle.folder, card.segmenter, len(card.structures) + 1, plan)
+    networks, localizer = [fine], None
+    if card.localizer is not None:
+        coarse = open_network(bundle.folder, card.localizer, card.localizer.channels, plan)
+        networks.append(coarse)
+        localizer = _localizer(card.localizer, coarse.predictor, economy)
     return Cascade(
         name=card.name,
         version=card.version,
         checksum=bundle.checksum,
-        runtime=predictor.name,
-        localizer=_localizer(bundle, threads, economy),
-        segmenter=Segmenter(_stage(card.segmenter, predictor, economy), predictor),
+        runtime=", ".join(dict.fromkeys(one.predictor.name for one in networks)),
+        localizer=localizer,
+        segmenter=Segmenter(_stage(card.segmenter, fine.predictor, economy), fine.predictor),
         structures=tuple(_structure(structure) for structure in card.structures),
         anchors=card.anchors,
+        warnings=_tell_passed_over(networks),
     )
 
 
-def _localizer(bundle: Bundle, threads: int | None, economy: Economy) -> Localizer | None:
-    card = bundle.card.localizer
-    if card is None:
-        return None
-    predictor = OnnxPredictor(bundle.folder, card, card.channels, threads, on_cpu=economy.on_cpu)
+def _localizer(card: LocalizerCard, predictor: NetworkPredictor, economy: Economy) -> Localizer:
     return Localizer(
-        _stage(card, predictor, economy), _narrowing(card), predictor, card.body_reach_mm
+        _stage(card, predictor, economy),
+        _narrowing(card),
+        predictor,
+        card.body_reach_mm,
+        card.crops_to_body,
     )
+
+
+def _tell_passed_over(networks: Sequence[OpenedNetwork]) -> tuple[Notice, ...]:
+    """A job that takes ten times as long must say why."""
+    for network in networks:
+        for name, reasons in (
+            (PASSED_OVER, network.passed_over),
+            (UNBUILT, network.unbuilt),
+        ):
+            if reasons:
+                ran_on = f"It ran on {network.predictor.name}, which takes longer"
+                return (Notice(name, f"{ran_on}; the contours are the same. {' '.join(reasons)}"),)
+    return ()
 
 
 def _narrowing(card: LocalizerCard) -> RoiRule | MaskRule:
@@ -50,7 +82,7 @@ def _narrowing(card: LocalizerCard) -> RoiRule | MaskRule:
     return RoiRule(card.margin_mm, card.minimum_component_cm3)
 
 
-def _stage(card: StageCard, predictor: OnnxPredictor, economy: Economy) -> Stage:
+def _stage(card: StageCard, predictor: NetworkPredictor, economy: Economy) -> Stage:
     stage = Stage(
         intensity=card.intensity.rule,
         window_zyx=card.window,
@@ -59,6 +91,7 @@ def _stage(card: StageCard, predictor: OnnxPredictor, economy: Economy) -> Stage
         spacing_zyx_mm=_spacing(card),
         shape_zyx=card.shape,
         own_within=card.own_within,
+        longest_zyx=card.longest_window,
     )
     return shrink_stage(stage, economy.halvings) if predictor.takes_any_window else stage
 

@@ -26,7 +26,7 @@ def shrink_stage(stage: Stage, halvings: int) -> Stage:
     window = stage.window_zyx
     for _ in range(halvings):
         window = _halve(window, stage.multiple_of)
-    return replace(stage, window_zyx=window)
+    return replace(stage, window_zyx=window, longest_zyx=None if halvings else stage.longest_zyx)
 
 
 def _halve(window: Window, multiple_of: int) -> Window:

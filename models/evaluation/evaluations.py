@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -27,18 +26,24 @@ from models.evaluation.results import (
     LeftOut,
     Machine,
 )
+from models.processor import read_processor
+from models.runtime_names import RuntimeName
 
-CPU_INFO = Path("/proc/cpuinfo")
 Outcome = CaseResult | LeftOut
 Told = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Work:
-    """How the cases are shared out: `jobs` processes, each with `threads` for its networks."""
+    """How the cases are shared out: `jobs` processes, each with `threads` for its networks.
+
+    `engines`: the folder of those that were built for this machine.
+    """
 
     jobs: int = 1
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    runtime: RuntimeName = RuntimeName.AUTO
+    engines: Path | None = None
 
 
 def evaluate_bundle(
@@ -59,7 +64,7 @@ def evaluate_bundle(
         outcomes[index] = outcome
         tell(len(outcomes))
     in_order = [outcomes[index] for index in range(len(scans))]
-    cascade = _open(bundle.folder, bundle.checksum, work.threads)
+    cascade = _open(bundle.folder, bundle.checksum, work)
     return Evaluation(
         model=JudgedModel(
             name=cascade.name,
@@ -70,7 +75,7 @@ def evaluate_bundle(
         ),
         data=data,
         machine=Machine(
-            processor=_processor(),
+            processor=read_processor().name,
             cores=os.cpu_count() or 1,
             jobs=work.jobs,
             threads=work.threads,
@@ -87,13 +92,13 @@ def _judge_all(
     """Outcomes with their places in `scans`, as they come."""
     if work.jobs == 1:
         for index, scan in enumerate(scans):
-            yield index, _judge(bundle, scan, names, work.threads)
+            yield index, _judge(bundle, scan, names, work)
         return
     # Forking a process that already runs a runtime's threads can hang it.
     with ProcessPoolExecutor(work.jobs, mp_context=get_context("spawn")) as pool:
         try:
             places = {
-                pool.submit(_judge, bundle, scan, names, work.threads): index
+                pool.submit(_judge, bundle, scan, names, work): index
                 for index, scan in enumerate(scans)
             }
             for future in as_completed(places):
@@ -102,22 +107,14 @@ def _judge_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _judge(bundle: Bundle, scan: ScanSource, names: Names, threads: int) -> Outcome:
-    return judge_scan(scan, _open(bundle.folder, bundle.checksum, threads), names)
+def _judge(bundle: Bundle, scan: ScanSource, names: Names, work: Work) -> Outcome:
+    return judge_scan(scan, _open(bundle.folder, bundle.checksum, work), names)
 
 
 @lru_cache(maxsize=1)
-def _open(folder: Path, _checksum: str, threads: int) -> Cascade:
+def _open(folder: Path, _checksum: str, work: Work) -> Cascade:
     """Once in each process, not once for each case; a bundle that was changed is opened anew."""
-    torch.set_num_threads(threads)  # MONAI's measures, which would take all cores
-    return open_cascade(read_bundle(folder), threads)
-
-
-def _processor() -> str:
-    """The processor's name as its maker writes it, where the system tells."""
-    try:
-        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
+    torch.set_num_threads(work.threads)  # MONAI's measures, which would take all cores
+    return open_cascade(
+        read_bundle(folder), work.threads, runtime=work.runtime, engines=work.engines
+    )

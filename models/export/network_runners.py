@@ -52,7 +52,7 @@ def _onnx_runtime(content: bytes, providers: list[str]) -> Runner:
 
 
 def _openvino(content: bytes) -> Runner:
-    import openvino
+    from models.runtimes.silent_openvino import openvino
 
     core = openvino.Core()
     # Its own choice would be bfloat16 where the processor has it.

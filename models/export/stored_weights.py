@@ -28,3 +28,24 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     del halved.graph.node[:]
     halved.graph.node.extend(nodes)
     return halved
+
+
+def restore_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with all weights in float32: what `halve_weights` was given, but rounded."""
+    restored = onnx.ModelProto()
+    restored.CopyFrom(model)
+    stored = {
+        tensor.name: tensor
+        for tensor in restored.graph.initializer
+        if tensor.data_type == TensorProto.FLOAT16
+    }
+    kept = []
+    for node in restored.graph.node:
+        if node.op_type != "Cast" or node.input[0] not in stored:
+            kept.append(node)
+            continue
+        values = numpy_helper.to_array(stored[node.input[0]]).astype(np.float32)
+        stored[node.input[0]].CopyFrom(numpy_helper.from_array(values, node.output[0]))
+    del restored.graph.node[:]
+    restored.graph.node.extend(kept)
+    return restored

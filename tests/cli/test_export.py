@@ -43,7 +43,7 @@ def test_a_run_becomes_a_bundle_that_says_how_it_was_made(system: Path, tmp_path
     [
         (["--system", "lyo"], "there is no system 'lyo'"),
         (["--precision", "float16"], "give cases to judge on"),
-        (["--engines", "engines"], "TensorRT needs an NVIDIA GPU"),
+        (["--engines", "engines"], "The runtime tensorrt is not installed"),
         (["--output", "full"], "is not empty"),
     ],
 )

@@ -181,6 +181,22 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
         lambda c: c["segmenter"].update(spacing_mm=[2, 2, 2], own_within=2),
         "segmenter.own_within",
     ),
+    "windows that shrink": (
+        lambda c: c["segmenter"].update(longest_window=[8, 8, 16]),
+        "longest_window",
+    ),
+    "windows that grow by odd steps": (
+        lambda c: c["segmenter"].update(multiple_of=8, longest_window=[8, 16, 20]),
+        "by multiples of 8",
+    ),
+    "a mask of the body's box": (
+        lambda c: c.update(
+            localizer=localizer(
+                narrowing="mask", margin_mm=None, dilation_mm=5.0, crops_to_body=True
+            )
+        ),
+        "narrowing by a box",
+    ),
     "an anchor that is not there": (
         lambda c: c.update(anchors=["Liver"]),
         "Liver is no structure of this card",

@@ -40,7 +40,7 @@ def test_the_card_s_words_become_the_recipe(tmp_path: Path) -> None:
     assert cascade.segmenter.stage.window_zyx == (8, 16, 16)
     assert cascade.segmenter.stage.multiple_of == 8
     assert cascade.segmenter.stage.intensity == IntensityRule((-100, 300), (-100, 300))
-    assert "ONNX Runtime" in cascade.runtime
+    assert "OpenVINO" in cascade.runtime
 
 
 def test_structures_keep_names_colours_and_codes(tmp_path: Path) -> None:

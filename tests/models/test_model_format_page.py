@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from contouring.composition import Status
 from contouring.dicom_series import read_series
 from contouring.pipeline import contour_series
 from contouring.rtstruct import Stamp
+from contouring.structures import Status
 from models.bundles import find_bundles
 from models.cascades import open_cascade
 from tests.phantoms import write_small_series

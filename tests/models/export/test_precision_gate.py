@@ -42,6 +42,14 @@ def test_a_precision_that_costs_more_is_refused_with_its_figures(cord: float) ->
         check_variant(REFERENCE, VARIANT, judge)
 
 
+def test_one_structure_does_not_pay_for_the_others() -> None:
+    """The mean rises, and an organ is contoured worse."""
+    judge = _judge({"Cord": 0.70, "Jaw": 0.80}, {"Cord": 0.694, "Jaw": 0.82})
+
+    with pytest.raises(ExportError, match=r"costs too much: .* Cord \+0\.0060"):
+        check_variant(REFERENCE, VARIANT, judge)
+
+
 @pytest.mark.parametrize("variant", [{}, {"Jaw": 0.9}])
 def test_precisions_judged_on_different_structures_are_not_compared(
     variant: Mapping[str, float],
