@@ -9,7 +9,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from contouring.errors import BrokenZipError, UnsafeZipError, UploadTooLargeError
-from service.staged_files import StagedFile, StagedFileWriter, build_display_name
+from service.staged_files import StagedFile, StagedFileWriter
+from workers.instances import build_shown_words
 from workers.settings import Settings
 
 PIECE_BYTES = 1024 * 1024
@@ -85,7 +86,7 @@ def _check_entries(archive: StagedFile, entries: list[zipfile.ZipInfo], limits: 
     if sum(entry.file_size for entry in entries) > _find_byte_limit(archive, limits):
         raise _inflated_too_large(archive, limits)
     for entry in entries:
-        shown = build_display_name(entry.orig_filename)
+        shown = build_shown_words(entry.orig_filename)
         if _points_outside(entry) or not _is_plain_file(entry):
             raise UnsafeZipError(archive.name, shown)
         if entry.flag_bits & ENCRYPTED:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from contouring.composition import check_sources
 from contouring.dicom_series import CTSeries, RefusedSeries, find_series
 from contouring.errors import EverySeriesRefusedError
-from contouring.structures import Structure
-from models.bundles import Bundle
 from service.context import Context
-from service.staged_files import build_display_name
-from service.uploads import Upload, wanting_slices_or_zip
-from workers.job_templates import build_parameters
-from workers.jobs import Job, NewJob, Priority, build_series_digest
+from service.job_making import check_order, make_jobs
+from service.rules.decisions import Decision, Order
+from service.uploads import Upload, UploadFields, wanting_slices_or_zip
+from workers.arrivals import ArrivalState, Verdict
+from workers.early_syncs import EarlySyncs
+from workers.instances import ReceivedInstance, identify
+from workers.jobs import Job, Priority
+from workers.sources import Source
 
 
 @dataclass(frozen=True)
@@ -26,60 +28,79 @@ class Intake:
     ignored: tuple[str, ...]
 
 
-def take_in(upload: Upload, context: Context) -> Intake:
-    """Keep every usable series and record its job; on return all of it survives a crash."""
-    bundle = context.find_bundle(upload.fields.model)
-    templates = context.find_templates(upload.fields.template)
-    for template in templates:
-        check_sources(template, _list_structures(bundle))
-    parameters = build_parameters(templates)
+def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context) -> Intake:
+    """Keep every usable series and record its jobs; on return all of it survives a crash.
+
+    The site's rules say which, unless the upload names a model or templates itself.
+    """
+    wish = _read_wish(upload.fields)
+    if wish is not None:
+        check_order(wish, context)
     with wanting_slices_or_zip():
         search = find_series(
             [file.path for file in upload.files], {file.path: file.name for file in upload.files}
         )
-    if not search.series:
-        raise EverySeriesRefusedError(
-            [
-                f"Series {refused.series_instance_uid}: {refused.fault}: {refused.reason}"
-                for refused in search.refused
-            ]
-        )
     checksums = {file.path: file.sha256 for file in upload.files}
-    new_jobs = []
+    jobs: list[Job] = []
+    refused = list(search.refused)
     for series in search.series:
-        # The frames of a multi-frame file share it.
-        files = {instance.path: instance.sop_instance_uid for instance in series.instances}
-        instances = {uid: checksums[path] for path, uid in files.items()}
-        digest = build_series_digest(instances.items())
-        context.series.keep(digest, list(files))
-        job = _build_job(series, digest, bundle, parameters, upload.fields.priority)
-        new_jobs.append(replace(job, instances=instances))
-    jobs = context.jobs.add(new_jobs)
+        decision = Decision((wish,)) if wish else context.rules.decide(series, source)
+        if decision.refusal is not None:
+            refused.append(_build_refused(series, decision.refusal))
+            continue
+        orders = [_hasten(order, upload.fields) for order in decision.jobs]
+        received = _keep(series, checksums, syncs, context)
+        kept = {one.path: context.instances.find(one.sha256) for one in received}
+        made = make_jobs(
+            _move(series, kept), {kept[one.path]: one.sha256 for one in received}, orders, context
+        )
+        context.arrivals.note_whole(source, received, _build_verdict(made))
+        jobs += made
+    if not jobs:
+        raise EverySeriesRefusedError(
+            [f"Series {one.series_instance_uid}: {one.fault}: {one.reason}" for one in refused]
+        )
     context.reconciler.wake()
-    return Intake(jobs, search.refused, search.ignored)
+    return Intake(tuple(jobs), tuple(refused), search.ignored)
 
 
-def _list_structures(bundle: Bundle) -> tuple[Structure, ...]:
-    return tuple(Structure(one.label, one.name, one.colour) for one in bundle.card.structures)
+def _read_wish(fields: UploadFields) -> Order | None:
+    if fields.model is None and not fields.template:
+        return None
+    return Order(model=fields.model, templates=fields.template, priority=fields.priority)
 
 
-def _build_job(
-    series: CTSeries,
-    digest: str,
-    bundle: Bundle,
-    parameters: Mapping[str, object],
-    priority: Priority,
-) -> NewJob:
-    return NewJob(
-        series_digest=digest,
-        study_instance_uid=series.study_instance_uid,
-        series_instance_uid=series.series_instance_uid,
-        # PostgreSQL keeps no NUL, which a header may hold.
-        series_description=build_display_name(series.description),
-        slice_count=len(series.instances),
-        model_name=bundle.card.name,
-        model_checksum=bundle.checksum,
-        parameters=parameters,
-        priority=priority,
-        warnings=tuple(str(warning) for warning in series.warnings),
+def _hasten(order: Order, fields: UploadFields) -> Order:
+    """Whoever sends something urgent knows more than a rule does."""
+    return replace(order, priority=Priority.URGENT) if fields.priority is Priority.URGENT else order
+
+
+def _build_refused(series: CTSeries, reason: str) -> RefusedSeries:
+    files = len({instance.path for instance in series.instances})
+    return RefusedSeries(
+        series.series_instance_uid, series.description, "refused-by-rule", reason, files
+    )
+
+
+def _keep(
+    series: CTSeries, checksums: Mapping[Path, str], syncs: EarlySyncs, context: Context
+) -> tuple[ReceivedInstance, ...]:
+    # The frames of a multi-frame file share it.
+    paths = dict.fromkeys(instance.path for instance in series.instances)
+    received = tuple(identify(path, checksums[path]) for path in paths)
+    syncs.finish(paths)
+    context.instances.keep(received)
+    return received
+
+
+def _move(series: CTSeries, places: Mapping[Path, Path]) -> CTSeries:
+    moved = (replace(one, path=places[one.path]) for one in series.instances)
+    return replace(series, instances=tuple(moved))
+
+
+def _build_verdict(jobs: tuple[Job, ...]) -> Verdict:
+    return Verdict(
+        ArrivalState.ACCEPTED,
+        evidence="It was uploaded as a whole.",
+        job_ids=tuple(job.id for job in jobs),
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME_LIMIT = 120  # characters of a sender's words that messages show
+from workers.content_hash import ContentHash
+from workers.instances import build_shown_words
 
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A file on disk; `name` is what the sender called it and is never a path."""
+    """A file on disk; `name` is what the sender called it and is never a path.
+
+    `sha256`: of its content (hex), see `ContentHash`.
+    """
 
     path: Path
     name: str
@@ -23,8 +26,8 @@ class StagedFileWriter:
 
     def __init__(self, folder: Path, number: int, sent_name: str) -> None:
         self._path = folder / f"file-{number:06d}"
-        self._name = build_display_name(sent_name) or self._path.name
-        self._hash = hashlib.sha256()
+        self._name = build_shown_words(sent_name) or self._path.name
+        self._hash = ContentHash()
         self._file = self._path.open("xb")
         self.is_named = bool(sent_name)
         self.size = 0
@@ -39,8 +42,3 @@ class StagedFileWriter:
         """The finished file."""
         self._file.close()
         return StagedFile(self._path, self._name, self._hash.hexdigest())
-
-
-def build_display_name(sent_name: str) -> str:
-    """A sender's words as messages may show them: printable, and not too long."""
-    return "".join(letter for letter in sent_name if letter.isprintable())[:NAME_LIMIT]

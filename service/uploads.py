@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from anyio import to_thread
 from fastapi import Request
@@ -21,47 +20,31 @@ from contouring.errors import (
     UploadTooLargeError,
 )
 from service.archives import is_zip, unpack
-from service.forms import Form, FormParser
+from service.forms import SERIES_FILES, Form, FormParser, TakeFile, describe_form
 from service.staged_files import StagedFile
 from workers.disk_space import check_space
 from workers.jobs import Priority
 from workers.settings import Settings, split_names
 
-UPLOAD_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["files"],
-                    "properties": {
-                        "files": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "The series' DICOM files, or one zip of them.",
-                        },
-                        "model": {
-                            "type": "string",
-                            "description": "A name of /v1/models; without it the default runs.",
-                        },
-                        "template": {
-                            "type": "array",
-                            "items": {"type": "string"},
-                            "description": "Names of /v1/templates, one a field or parted by "
-                            "commas; without it the default ones.",
-                        },
-                        "priority": {"$ref": "#/components/schemas/Priority"},
-                    },
-                }
-            }
-        },
-    }
-}
+UPLOAD_BODY = describe_form(
+    "files",
+    files=SERIES_FILES,
+    model={
+        "type": "string",
+        "description": "A name of /v1/models; with neither it nor a template, "
+        "the site's rules decide.",
+    },
+    template={
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Names of /v1/templates, one a field or parted by "
+        "commas; without it the default ones.",
+    },
+    priority={"$ref": "#/components/schemas/Priority"},
+)
 
 PIECE_BYTES = 1024 * 1024  # written at once: a change of thread for less is not worth it
-DRAIN_BYTES = 64 * 1024 * 1024
-"""Read on and forgotten after a refusal: a client that still sends would not read the answer."""
+DRAIN_BYTES = 64 * 1024 * 1024  # read on after a refusal
 
 
 class UploadFields(BaseModel):
@@ -94,19 +77,29 @@ class Upload:
     files: tuple[StagedFile, ...]
 
 
-async def receive_upload(request: Request, folder: Path, limits: Settings) -> Upload:
-    """Stream the body to `folder`; its size in memory does not grow with the upload."""
-    form = await receive_form(request, folder, limits)
+async def receive_upload(
+    request: Request, folder: Path, limits: Settings, take: TakeFile = lambda file: None
+) -> Upload:
+    """Stream the body to `folder`; its size in memory does not grow with the upload.
+
+    `take` sees each file once it is complete.
+    """
+    form = await receive_form(request, folder, limits, take)
     return await to_thread.run_sync(_build_upload, form, folder, limits)
 
 
-async def receive_form(request: Request, folder: Path, limits: Settings) -> Form:
-    """Any form, streamed to `folder` within the limits; a zip in it stays packed."""
+async def receive_form(
+    request: Request, folder: Path, limits: Settings, take: TakeFile = lambda file: None
+) -> Form:
+    """Any form, streamed to `folder` within the limits; a zip in it stays packed.
+
+    `take` sees each file once it is complete.
+    """
     body = request.stream()
     try:
-        return await _receive_form(request, body, folder, limits)
+        return await _receive_form(request, body, folder, limits, take)
     except (BrokenUploadError, UploadTooLargeError, StorageFullError, OSError):
-        await _drain(body)
+        await drain(body)
         raise
 
 
@@ -125,6 +118,11 @@ def unpack_series(
     return unpack(zips[0], unpacked, limits)
 
 
+def find_address(request: Request) -> str:
+    """IP address of whoever sent a request; empty where the server does not know."""
+    return request.client.host if request.client else ""
+
+
 @contextmanager
 def wanting_slices_or_zip() -> Iterator[None]:
     """Say of a file that is no DICOM what an upload may hold; a folder may hold no zip."""
@@ -135,14 +133,14 @@ def wanting_slices_or_zip() -> Iterator[None]:
 
 
 async def _receive_form(
-    request: Request, body: AsyncIterator[bytes], folder: Path, limits: Settings
+    request: Request, body: AsyncIterator[bytes], folder: Path, limits: Settings, take: TakeFile
 ) -> Form:
     announced = int(request.headers.get("content-length", "0"))
     if announced > limits.upload_bytes:
         raise _too_large(limits)
     check_space(folder, announced, limits.reserve_bytes)
     content_type = request.headers.get("content-type", "")
-    parser = FormParser(content_type, folder, limits.upload_files)
+    parser = FormParser(content_type, folder, limits.upload_files, take)
     received = 0
     pending = bytearray()
     async for piece in body:
@@ -169,7 +167,8 @@ def _build_upload(form: Form, folder: Path, limits: Settings) -> Upload:
     return Upload(fields, files)
 
 
-async def _drain(body: AsyncIterator[bytes]) -> None:
+async def drain(body: AsyncIterator[bytes]) -> None:
+    """Read on and forget, for a client that still sends would not read the answer."""
     left = DRAIN_BYTES
     async for piece in body:
         left -= len(piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -17,14 +18,18 @@ import pytest
 from tests.judges import find_program
 
 START_SECONDS = 30
+ORTHANC_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+USER = "oarlock"
 IMPLICIT, EXPLICIT = "--propose-implicit", "--propose-little"
 
 
 @dataclass(frozen=True)
 class Orthanc:
-    """A running archive."""
+    """A running archive; `dicom_port`: of its DICOM node ORTHANC."""
 
     http: httpx.Client
+    dicom_port: int
+    process: subprocess.Popen[bytes]
 
     def store(self, file: Path) -> str:
         """Send a file by HTTP; the archive's own name of what it stored."""
@@ -35,6 +40,11 @@ class Orthanc:
     def fetch(self, name: str) -> bytes:
         """The file as the archive gives it back."""
         return self.http.get(f"/instances/{name}/file").raise_for_status().content
+
+    def list_instances(self) -> list[str]:
+        """SOP Instance UIDs of all that it has."""
+        found = self.http.get("/instances", params={"expand": ""}).raise_for_status().json()
+        return [str(one["MainDicomTags"]["SOPInstanceUID"]) for one in found]
 
     def read_tags(self, name: str) -> dict[str, object]:
         """The tags that the archive understood, by keyword."""
@@ -75,51 +85,76 @@ class StoreScp:
 
 
 @contextmanager
-def run_orthanc(folder: Path) -> Iterator[Orthanc]:
-    """An empty archive with its files in `folder`, until the end of the block."""
-    port = _free_port()
+def run_orthanc(
+    folder: Path,
+    http_port: int | None = None,
+    dicom_port: int | None = None,
+    password: str | None = None,
+) -> Iterator[Orthanc]:
+    """An archive with its files in `folder`, until the end of the block.
+
+    With its DICOMweb plugin at /dicom-web, and its DICOM node, which takes from everybody; HTTP
+    wants the `password` of the user `oarlock`, if there is one. Started again in the same folder
+    and at the same ports, it is the same archive.
+    """
+    http_port, dicom_port = http_port or _free_port(), dicom_port or _free_port()
     settings = {
         "Name": "Oarlock's tests",
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "storage"),
-        "HttpPort": port,
-        "DicomServerEnabled": False,
+        "HttpPort": http_port,
+        "DicomPort": dicom_port,
+        "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowEcho": True,
         "RemoteAccessAllowed": False,
-        "Plugins": [],
+        "Plugins": [str(ORTHANC_DICOMWEB)],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "AuthenticationEnabled": password is not None,
+        "RegisteredUsers": {} if password is None else {USER: password},
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "orthanc.json").write_text(json.dumps(settings))
     command = [find_program("Orthanc", "/usr/sbin/Orthanc"), folder / "orthanc.json"]
     with (
-        _running(command, folder / "orthanc.log") as is_running,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http,
+        _running(command, folder / "orthanc.log") as process,
+        httpx.Client(
+            base_url=f"http://127.0.0.1:{http_port}",
+            auth=None if password is None else (USER, password),
+            trust_env=False,
+            timeout=30,
+        ) as http,
     ):
-        _wait(lambda: _answers(http), is_running, folder / "orthanc.log")
-        yield Orthanc(http)
+        _wait(lambda: _answers(http), process, folder / "orthanc.log")
+        yield Orthanc(http, dicom_port, process)
 
 
 @contextmanager
-def run_storescp(folder: Path) -> Iterator[StoreScp]:
-    """A receiver that writes what it is sent, bit by bit, into `folder`."""
-    port = _free_port()
+def run_storescp(folder: Path, *options: str | Path, port: int | None = None) -> Iterator[StoreScp]:
+    """A receiver that writes what it is sent, bit by bit, into `folder`; with its options."""
+    port = port or _free_port()
     received = folder / "received"
-    received.mkdir(parents=True)
+    received.mkdir(parents=True, exist_ok=True)
     command = [
         find_program("storescp"),
         *("--bit-preserving", "--accept-all", "--aetitle", "TPS"),
-        *("--output-directory", received, str(port)),
+        *("--output-directory", received, *options, str(port)),
     ]
-    with _running(command, folder / "storescp.log") as is_running:
-        _wait(lambda: _listens(port), is_running, folder / "storescp.log")
+    with _running(command, folder / "storescp.log") as process:
+        _wait(lambda: _listens(port), process, folder / "storescp.log")
         yield StoreScp(port, received)
 
 
 @contextmanager
-def _running(command: list[str | Path], log: Path) -> Iterator[Callable[[], bool]]:
+def _running(command: list[str | Path], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "TCP_NODELAY": "1"},  # without it DCMTK waits at every answer
+        )
     try:
-        yield lambda: process.poll() is None
+        yield process
     finally:
         process.terminate()
         try:
@@ -129,9 +164,9 @@ def _running(command: list[str | Path], log: Path) -> Iterator[Callable[[], bool
             process.wait()
 
 
-def _wait(is_ready: Callable[[], bool], is_running: Callable[[], bool], log: Path) -> None:
+def _wait(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and is_running():
+    while time.monotonic() < deadline and process.poll() is None:
         if is_ready():
             return
         time.sleep(0.1)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from workers.durable_files import publish_folder, sync_files
+from workers.durable_files import publish_folder
 
 STAGING_SECONDS = 3600.0
 """Age at which a staged folder belongs to a process that died."""
@@ -25,6 +25,11 @@ class SeriesStore:
         for folder in (self._series, self._staging):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
+    @property
+    def staging(self) -> Path:
+        """Where files are written before they are kept; old ones are swept."""
+        return self._staging
+
     @contextmanager
     def stage(self) -> Iterator[Path]:
         """An empty folder on the store's own file system, gone at the end of the block."""
@@ -35,14 +40,16 @@ class SeriesStore:
             shutil.rmtree(folder, ignore_errors=True)
 
     def keep(self, digest: str, files: Sequence[Path]) -> None:
-        """Move staged files into the store; on return they survive a loss of power."""
+        """Give files that are kept a series' folder of their own, too; it survives a loss of power.
+
+        Their contents take no second place: the names in the folder are links.
+        """
         final = self._series / digest
         if _touch(final):  # it is needed again, whatever was about to sweep it
             return
-        sync_files(files)
         with self.stage() as staged:
             for number, file in enumerate(files, start=1):
-                file.rename(staged / f"slice-{number:04d}.dcm")
+                (staged / f"slice-{number:04d}.dcm").hardlink_to(file)
             publish_folder(staged, final)
 
     def find_folder(self, digest: str) -> Path:
@@ -52,9 +59,13 @@ class SeriesStore:
     def sweep(self) -> None:
         """Remove what dead processes left staged."""
         oldest = time.time() - STAGING_SECONDS
-        for folder in self._staging.iterdir():
-            if _read_age_mark(folder) < oldest:
-                shutil.rmtree(folder, ignore_errors=True)
+        for left in self._staging.iterdir():
+            if _read_age_mark(left) >= oldest:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _touch(folder: Path) -> bool:

@@ -1,0 +1,34 @@
+"""`oarlock dimse`: the DICOM node, alone."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+
+from cli.console import out
+from workers.settings import Settings
+
+DEFAULT_PORT = 11112  # registered for DICOM
+
+
+def dimse() -> None:
+    """Take objects by C-STORE for the server with the same OARLOCK_DATA and database.
+
+    `oarlock serve` runs this by itself where OARLOCK_DIMSE_PORT is set.
+    """
+    # A library of its own; the other commands start faster without it.
+    from service.dimse.node import Node
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings = Settings()
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    port = settings.dimse_port or DEFAULT_PORT
+    node = Node(settings, port)
+    node.start()
+    out.print(f"{settings.ae_title} is at {settings.dimse_host}:{port}", highlight=False)
+    stopping.wait()
+    node.stop()

@@ -1,0 +1,106 @@
+"""Storage commitments that were asked for (PS3.4 Annex J): each a row until its sender was told."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Row, delete, or_, select, update
+
+from workers.database import read_lease_clock, writing
+from workers.deliveries import Pauses
+from workers.job_store import read_clock
+from workers.sources import Source, SourceKind
+from workers.tables import commitments
+
+TRIES = Pauses(first_seconds=30.0, longest_seconds=3600.0, total_hours=24.0)
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """What a sender wants to hear about; `objects`: SOP Class and Instance UIDs."""
+
+    id: str
+    transaction_uid: str
+    source: Source
+    objects: tuple[tuple[str, str], ...]
+    tries: int
+
+
+class CommitmentStore:
+    """Commitments of one database."""
+
+    def __init__(
+        self, engine: Engine, pauses: Pauses = TRIES, now: Callable[[], datetime] = read_clock
+    ) -> None:
+        self._writing = writing(engine)
+        self._pauses = pauses
+        self._now = now
+
+    def add(
+        self,
+        transaction_uid: str,
+        source: Source,
+        objects: Sequence[tuple[str, str]],
+        wait_seconds: float,
+    ) -> Commitment:
+        """Record a request whose first try is due in so many seconds; it survives a crash."""
+        added = Commitment(str(uuid.uuid4()), transaction_uid, source, tuple(objects), tries=0)
+        with self._writing.begin() as connection:
+            clock, seconds = read_lease_clock(connection)
+            row = asdict(added) | {"objects": [list(pair) for pair in objects]}
+            due = {"due_clock": clock, "due_at": seconds + wait_seconds}
+            connection.execute(commitments.insert().values(**row, **due, created_at=self._now()))
+        return added
+
+    def hasten(self, commitment: Commitment) -> None:
+        """The next try is due now."""
+        with self._writing.begin() as connection:
+            clock, seconds = read_lease_clock(connection)
+            mine = update(commitments).where(commitments.c.id == commitment.id)
+            connection.execute(mine.values(due_clock=clock, due_at=seconds))
+
+    def claim_due(self, but_for: Collection[str] = ()) -> Commitment | None:
+        """Take one that is due, but none of these ids; the try counts, and the next one is due
+        after a pause.
+        """
+        with self._writing.begin() as connection:
+            clock, seconds = read_lease_clock(connection)
+            is_due = or_(commitments.c.due_clock != clock, commitments.c.due_at <= seconds)
+            wanted = commitments.c.id.not_in(list(but_for))
+            turn = select(commitments).where(is_due, wanted)
+            turn = turn.order_by(commitments.c.due_at).limit(1)
+            row = connection.execute(turn.with_for_update(skip_locked=True)).one_or_none()
+            if row is None:
+                return None
+            claimed = _read(row)
+            values = {
+                "tries": claimed.tries,
+                "due_clock": clock,
+                "due_at": seconds + self._pauses.find_seconds(claimed.tries),
+            }
+            mine = commitments.c.id == claimed.id
+            connection.execute(update(commitments).where(mine).values(values))
+            return claimed
+
+    def is_last_try(self, commitment: Commitment) -> bool:
+        """Whether there is none after it."""
+        return commitment.tries >= self._pauses.tries_limit
+
+    def remove(self, commitment: Commitment) -> None:
+        """Its sender was told, or cannot be."""
+        with self._writing.begin() as connection:
+            connection.execute(delete(commitments).where(commitments.c.id == commitment.id))
+
+
+def _read(row: Row[Any]) -> Commitment:
+    return Commitment(
+        id=row.id,
+        transaction_uid=row.transaction_uid,
+        source=Source(**{**row.source, "kind": SourceKind(row.source["kind"])}),
+        objects=tuple((sop_class, instance) for sop_class, instance in row.objects),
+        tries=row.tries + 1,
+    )

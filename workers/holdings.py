@@ -1,0 +1,90 @@
+"""What is kept and may be shown: objects that came in, and results that may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Engine, and_, exists, or_, select
+
+from workers.deliveries import DeliveryState
+from workers.instance_files import InstanceFiles
+from workers.jobs import JobState
+from workers.result_store import ResultStore
+from workers.tables import instances, jobs, outbox
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One object; `job_id`: of the job whose result it is, None for what came in."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    job_id: str | None
+
+
+class Holdings:
+    """Objects of one database and data folder."""
+
+    def __init__(self, engine: Engine, files: InstanceFiles, results: ResultStore) -> None:
+        self._engine = engine
+        self._files = files
+        self._results = results
+
+    def find(
+        self,
+        studies: Collection[str] = (),
+        series: Collection[str] = (),
+        objects: Collection[str] = (),
+    ) -> tuple[Holding, ...]:
+        """Objects of these UIDs, none meaning any; of several contents of one, the newest.
+
+        Whoever searches takes what is found: no result that is held for review, that a job with
+        more slices has superseded, or that a shadow made.
+        """
+        query = select(instances).select_from(instances.outerjoin(jobs))
+        query = query.where(or_(instances.c.job_id.is_(None), _may_leave()))
+        pairs = (
+            (instances.c.study_instance_uid, studies),
+            (instances.c.series_instance_uid, series),
+            (instances.c.sop_instance_uid, objects),
+        )
+        for column, wanted in pairs:
+            if wanted:
+                query = query.where(column.in_(list(wanted)))
+        query = query.order_by(instances.c.received_at, instances.c.sha256)
+        with self._engine.connect() as connection:
+            rows = {row.sop_instance_uid: row for row in connection.execute(query)}
+        return tuple(
+            Holding(
+                path=self._find_path(row.sha256, row.file),
+                sop_class_uid=row.sop_class_uid,
+                sop_instance_uid=row.sop_instance_uid,
+                series_instance_uid=row.series_instance_uid,
+                study_instance_uid=row.study_instance_uid,
+                transfer_syntax_uid=row.transfer_syntax_uid,
+                job_id=row.job_id,
+            )
+            for row in rows.values()
+        )
+
+    def _find_path(self, sha256: str, file: str | None) -> Path:
+        if file is None:
+            return self._files.find(sha256)
+        folder, _, name = file.rpartition("/")
+        return self._results.find_file(folder, name)
+
+
+def _may_leave() -> ColumnElement[bool]:
+    is_held = exists().where(outbox.c.job_id == jobs.c.id, outbox.c.state == DeliveryState.HELD)
+    return and_(
+        jobs.c.state == JobState.DONE,
+        jobs.c.is_shadow.is_(False),
+        jobs.c.superseded_by.is_(None),
+        ~is_held,
+    )

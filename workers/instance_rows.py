@@ -1,0 +1,90 @@
+"""Objects as rows: what came in, and what jobs left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from workers.instances import ReceivedInstance
+from workers.jobs import JobState
+from workers.tables import arrivals, arrived_instances, instances, jobs
+
+
+def enter_received(
+    connection: Connection, received: Iterable[ReceivedInstance], now: datetime
+) -> None:
+    """Enter objects whose files are kept; those that are known stay."""
+    rows = [{**_describe(one), "received_at": now} for one in received]
+    insert = _pick_dialect(connection).insert(instances)
+    connection.execute(insert.on_conflict_do_nothing(), rows)
+
+
+def enter_results(
+    connection: Connection,
+    job_id: str,
+    folder: str,
+    results: Iterable[ReceivedInstance],
+    now: datetime,
+) -> None:
+    """Enter what a job leaves; `folder` is below the results."""
+    for one in results:
+        place = {"job_id": job_id, "file": f"{folder}/{one.path.name}"}
+        row = {**_describe(one), **place, "received_at": now}
+        insert = _pick_dialect(connection).insert(instances).values(row)
+        connection.execute(insert.on_conflict_do_update(index_elements=["sha256"], set_=place))
+
+
+def forget_results(connection: Connection, job_id: str) -> None:
+    """What a job left is gone."""
+    connection.execute(delete(instances).where(instances.c.job_id == job_id))
+
+
+def _forget_unneeded(connection: Connection) -> None:
+    """Remove what came in and belongs to no arrival any more."""
+    mine = arrived_instances.c.sha256 == instances.c.sha256
+    needed = exists(select(arrived_instances.c.sha256).where(mine))
+    connection.execute(delete(instances).where(instances.c.job_id.is_(None), ~needed))
+
+
+def forget_arrivals(connection: Connection, over: datetime) -> int:
+    """Remove arrivals whose jobs are purged, and those without a job that were judged by `over`.
+
+    What they consist of goes with them where no other arrival needs it; how many arrivals went.
+    """
+    if connection.dialect.name == "postgresql":
+        # Whoever notes that an object came again must not be told by what is removed here.
+        connection.execute(text("LOCK TABLE instances IN SHARE ROW EXCLUSIVE MODE"))
+    live = set(connection.scalars(select(jobs.c.id).where(jobs.c.state != JobState.PURGED)))
+    closed = select(arrivals.c.id, arrivals.c.job_ids, arrivals.c.closed_at)
+    closed = closed.where(arrivals.c.closed_at.is_not(None))
+    due = [
+        row.id
+        for row in connection.execute(closed)
+        if (live.isdisjoint(row.job_ids) if row.job_ids else row.closed_at <= over)
+    ]
+    if due:
+        mine = arrived_instances.c.arrival_id.in_(due)
+        connection.execute(delete(arrived_instances).where(mine))
+        connection.execute(delete(arrivals).where(arrivals.c.id.in_(due)))
+        _forget_unneeded(connection)
+    return len(due)
+
+
+def _describe(one: ReceivedInstance) -> dict[str, object]:
+    return {
+        "sha256": one.sha256,
+        "sop_instance_uid": one.sop_instance_uid,
+        "sop_class_uid": one.sop_class_uid,
+        "series_instance_uid": one.series_instance_uid,
+        "study_instance_uid": one.study_instance_uid,
+        "transfer_syntax_uid": one.transfer_syntax_uid,
+        "size": one.size,
+    }
+
+
+def _pick_dialect(connection: Connection) -> Any:
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
