@@ -1,0 +1,1 @@
+"""Rules: what becomes of a series, decided by its header, its source and its geometry."""
