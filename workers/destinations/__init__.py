@@ -1,0 +1,1 @@
+"""Where structure sets go: each kind of destination, and the file that names them."""
