@@ -10,8 +10,9 @@ from pathlib import Path
 from contouring.errors import ModelChangedError
 from contouring.recipe import Cascade
 from models.bundles import RELEASED, find_bundles
-from models.cascades import open_cascade
+from models.cascades import PASSED_OVER, open_cascade
 from models.economy import ECONOMIES, Economy
+from models.runtime_names import RuntimeName
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +20,20 @@ log = logging.getLogger(__name__)
 class Predictors:
     """Open cascades, by checksum and by how they spare memory."""
 
-    def __init__(self, model_folders: Sequence[Path], threads: int | None) -> None:
+    def __init__(
+        self,
+        model_folders: Sequence[Path],
+        threads: int | None,
+        runtime: RuntimeName = RuntimeName.AUTO,
+        engines: Path | None = None,
+    ) -> None:
         self._folders = (RELEASED, *model_folders)
-        self._threads = threads
+        self._threads, self._runtime, self._engines = threads, runtime, engines
         self._open: dict[tuple[str, Economy], Cascade] = {}
+
+    def has_open(self, checksum: str, economy: Economy = ECONOMIES[0]) -> bool:
+        """Whether `open` has nothing to do."""
+        return (checksum, economy) in self._open
 
     def open(self, name: str, checksum: str, economy: Economy = ECONOMIES[0]) -> Cascade:
         """The model that a job was accepted for, and no other of the same name."""
@@ -31,8 +42,10 @@ class Predictors:
             bundle = find_bundles(self._folders).get(name)
             if bundle is None or bundle.checksum != checksum:
                 raise ModelChangedError(name, checksum)
-            cascade = open_cascade(bundle, self._threads, economy)
+            cascade = open_cascade(bundle, self._threads, economy, self._runtime, self._engines)
             log.info("model %s %s runs on %s", name, cascade.version, cascade.runtime)
+            if any(one.name == PASSED_OVER for one in cascade.warnings):
+                return cascade  # the next job looks again for what this one had to do without
             self._open[key] = cascade
         return self._open[key]
 
@@ -40,3 +53,8 @@ class Predictors:
         """Give back the memory of every open model."""
         self._open.clear()
         gc.collect()
+
+
+def runs_on_gpu(cascade: Cascade) -> bool:
+    """Whether all its networks run on a GPU, but for layers that it lacks."""
+    return "CPU" not in cascade.runtime  # each runtime's name has its device or provider
