@@ -10,15 +10,22 @@ from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.admitter import Admitter
 from service.context import open_context
+from service.folder_watcher import FolderWatcher
 from service.jobs_page import router as page_router
 from service.metrics import JobCollector, add_request_metrics
 from service.metrics import router as metrics_router
 from service.problems import Problem, add_problem_handlers
+from service.routes.arrivals import router as arrivals_router
+from service.routes.comparisons import router as comparisons_router
+from service.routes.dicomweb import router as dicomweb_router
 from service.routes.health import router as health_router
 from service.routes.jobs import router as jobs_router
 from service.routes.judgements import router as judgements_router
 from service.routes.models import router as models_router
+from service.routes.rules import router as rules_router
+from service.routes.stow import router as stow_router
 from service.routes.templates import router as templates_router
 from workers.settings import Settings
 
@@ -34,9 +41,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         context = await to_thread.run_sync(opened.__enter__)
         app.state.context = context
         app.state.registry.register(JobCollector(context))
+        admitter = Admitter(context)
+        admitter.start()
+        watcher = FolderWatcher(context)
+        watcher.start()
         try:
             yield
         finally:
+            await to_thread.run_sync(watcher.stop)
+            await to_thread.run_sync(admitter.stop)
             await to_thread.run_sync(opened.__exit__, None, None, None)
 
     app = FastAPI(
@@ -56,6 +69,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         judgements_router,
         models_router,
         templates_router,
+        rules_router,
+        arrivals_router,
+        comparisons_router,
+        stow_router,
+        dicomweb_router,
         health_router,
         metrics_router,
         page_router,

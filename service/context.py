@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import Annotated
 
 from anyio import CapacityLimiter
@@ -13,17 +14,27 @@ from fastapi import Depends, Request
 from contouring.template import Template
 from models.bundles import RELEASED, Bundle, find_bundles, pick_bundle
 from models.templates import find_templates
+from service.rules.rule_book import RuleBook
+from service.rules.rule_file import KnownNames
+from workers.arrival_store import ArrivalStore
+from workers.courier import Courier
 from workers.database import migrate, open_engine
+from workers.destinations.destinations import Destinations, read_destinations
+from workers.holdings import Holdings
 from workers.housekeeping import Housekeeping
+from workers.instance_files import InstanceFiles
 from workers.job_store import JobStore
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
+from workers.outbox_store import OutboxStore
 from workers.publisher import Publisher
 from workers.reconciler import Reconciler
 from workers.result_store import ResultStore
 from workers.retention_store import RetentionStore
+from workers.sender_counts import SenderCounts
 from workers.series_store import SeriesStore
 from workers.settings import Settings
+from workers.source_book import SourceBook, read_source_book
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,16 @@ class Context:
     retention: RetentionStore
     publisher: Publisher
     reconciler: Reconciler
+    instances: InstanceFiles
+    arrivals: ArrivalStore
+    arriving: Event  # set when something may be whole
+    holdings: Holdings
+    sources: SourceBook
+    sender_counts: SenderCounts
+    rules: RuleBook
+    outbox: OutboxStore
+    destinations: Destinations
+    courier: Courier
     judging: CapacityLimiter  # of checks and lints: each takes a core, and a scan's memory
 
     def find_bundle(self, name: str | None) -> Bundle:
@@ -56,7 +77,12 @@ def open_context(settings: Settings) -> Iterator[Context]:
     bundles = find_bundles((RELEASED, *settings.model_folders))
     templates = find_templates(settings.template_folders)
     pick_templates(templates, settings.default_template_names)  # a wrong setting shows at once
+    destinations = read_destinations(settings.destinations)
+    pick_templates(templates, destinations.template_names)
+    known = KnownNames(frozenset(bundles), frozenset(templates), frozenset(destinations.by_name))
+    rules = RuleBook(settings.rules, known)
     series, results = SeriesStore(settings.data), ResultStore(settings.data)
+    instances = InstanceFiles(settings.data)
     engine = open_engine(settings.sql_url)
     migrate(engine)
     jobs = JobStore(engine)
@@ -65,7 +91,10 @@ def open_context(settings: Settings) -> Iterator[Context]:
     retention = RetentionStore(engine, settings.retention)
     housekeeping = Housekeeping(settings.data, retention, series, settings.orphan_seconds)
     reconciler = Reconciler(jobs, leases, publisher, housekeeping, settings.reconcile_seconds)
+    outbox = OutboxStore(engine, settings.delivery_pauses)
+    courier = Courier(outbox, jobs, results, destinations, settings.courier_seconds)
     reconciler.start()
+    courier.start()
     try:
         yield Context(
             settings=settings,
@@ -77,9 +106,20 @@ def open_context(settings: Settings) -> Iterator[Context]:
             retention=retention,
             publisher=publisher,
             reconciler=reconciler,
+            instances=instances,
+            arrivals=ArrivalStore(engine),
+            arriving=Event(),
+            holdings=Holdings(engine, instances, results),
+            sources=read_source_book(settings.sources),
+            sender_counts=SenderCounts(),
+            rules=rules,
+            outbox=outbox,
+            destinations=destinations,
+            courier=courier,
             judging=CapacityLimiter(settings.checks_at_once),
         )
     finally:
+        courier.stop()
         reconciler.stop()
         publisher.close()
         engine.dispose()

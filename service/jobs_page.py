@@ -1,9 +1,10 @@
-"""The page at `/`: the newest jobs as a plain table that keeps itself up to date."""
+"""The page at `/`: what comes in and the newest jobs, as tables that keep themselves up to date."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from html import escape
 from string import Template
 from urllib.parse import urlencode
@@ -11,8 +12,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from contouring.composition import Status
+from contouring.structures import Status
+from service.arrivals_table import build_arrivals_table
 from service.context import ContextOf
+from workers.deliveries import Delivery
 from workers.job_store import JobFilter
 from workers.jobs import Job, JobState, OutputRecord
 
@@ -36,6 +39,7 @@ STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #767676; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
 h1 { font-size: 1.4rem; margin-bottom: 0; }
+h2 { font-size: 1.1rem; margin: 1.2rem 0 .2rem; }
 p { margin-top: .3rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
@@ -50,7 +54,7 @@ ul { margin: 0; padding-left: 1.1rem; }
 .state { border: 1px solid currentColor; border-radius: 1rem; padding: .05rem .6rem; }
 .done { color: light-dark(#17692e, #6fd28a); }
 .failed, .poisoned { color: light-dark(#b3261e, #ff8a80); }
-.refused, .retry, .partial { color: light-dark(#8a5300, #ffb95c); }
+.refused, .retry, .partial, .held, .incomplete, .set-aside { color: light-dark(#8a5300, #ffb95c); }
 .running { color: light-dark(#1451a8, #8ab4f8); }
 """
 
@@ -67,7 +71,8 @@ PAGE = Template("""<!doctype html>
 <h1>Oarlock</h1>
 <p>Contours are drafts by AI and not reviewed. The newest $rows jobs; all of them are at
 <a href="/v1/jobs">/v1/jobs</a>, the models at <a href="/v1/models">/v1/models</a>, the templates at
-<a href="/v1/templates">/v1/templates</a>.</p>
+<a href="/v1/templates">/v1/templates</a>, and all that came in at
+<a href="/v1/arrivals">/v1/arrivals</a>.</p>
 <p id="offline" role="status" hidden>The server does not answer; this page tries again.</p>
 <noscript><p>Reload this page to see what has changed.</p></noscript>
 $table
@@ -94,23 +99,26 @@ router = APIRouter()
 def show_jobs(context: ContextOf) -> HTMLResponse:
     """The newest jobs as a page."""
     page = context.jobs.list_page(JobFilter(), ROWS)
-    html = PAGE.substitute(style=STYLE, script=SCRIPT, rows=ROWS, table=_build_table(page.jobs))
+    deliveries = context.outbox.list_by_job([job.id for job in page.jobs])
+    coming = build_arrivals_table(context.arrivals.list_page(ROWS))
+    table = f'<div id="jobs">{coming}{_build_table(page.jobs, deliveries)}</div>'
+    html = PAGE.substitute(style=STYLE, script=SCRIPT, rows=ROWS, table=table)
     return HTMLResponse(html, headers=HEADERS)
 
 
-def _build_table(jobs: tuple[Job, ...]) -> str:
+def _build_table(jobs: tuple[Job, ...], deliveries: Mapping[str, tuple[Delivery, ...]]) -> str:
     if not jobs:
-        return '<p id="jobs">No jobs yet: send a CT series to <code>POST /v1/jobs</code>.</p>'
-    heads = ("Created", "Series", "Model", "State", "Notes", "Results")
+        return "<p>No jobs yet: send a CT series to <code>POST /v1/jobs</code>.</p>"
+    heads = ("Created", "Series", "Model", "State", "Notes", "Results", "Deliveries")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    rows = "\n".join(_build_row(job) for job in jobs)
+    rows = "\n".join(_build_row(job, deliveries[job.id]) for job in jobs)
     return (
-        f'<div id="jobs" class="scroll"><table><thead><tr>{head}</tr></thead>\n'
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
 
-def _build_row(job: Job) -> str:
+def _build_row(job: Job, deliveries: tuple[Delivery, ...]) -> str:
     created = job.created_at
     series = escape(job.series_description or "no description")
     cells = (
@@ -121,6 +129,7 @@ def _build_row(job: Job) -> str:
         _build_state(job),
         _build_notes(job),
         _build_links(job),
+        _build_deliveries(deliveries),
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
@@ -138,7 +147,12 @@ def _build_state(job: Job) -> str:
 
 
 def _build_notes(job: Job) -> str:
-    notes = [*([job.failure.reason] if job.failure else []), *_shorten_warnings(job)]
+    notes = [
+        *([f"Slices came late: {job.superseded_by} counts."] if job.superseded_by else []),
+        *(["In shadow: it is compared and not sent."] if job.is_shadow else []),
+        *([job.failure.reason] if job.failure else []),
+        *_shorten_warnings(job),
+    ]
     if not notes:
         return ""
     return f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>"
@@ -163,6 +177,16 @@ def _build_links(job: Job) -> str:
             f'<a href="{address}/report">report</a>',
         ]
     return " ".join(links)
+
+
+def _build_deliveries(deliveries: tuple[Delivery, ...]) -> str:
+    """Where each stands, and why it does not move on."""
+    items = []
+    for one in deliveries:
+        what = f"{one.destination}, {one.template or one.event}: {one.state}"
+        tried = f", try {one.tries}: {one.error}" if one.error else ""
+        items.append(f'<li class="{one.state}">{escape(what + tried)}</li>')
+    return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
 def _build_output_links(job: Job, output: OutputRecord) -> str:

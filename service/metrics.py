@@ -24,11 +24,20 @@ class JobCollector(Collector):
         self._context = context
 
     def collect(self) -> Iterable[Metric]:
-        """Jobs by state, and messages no worker has taken yet."""
+        """Jobs and deliveries by state, and messages no worker has taken yet."""
         states = GaugeMetricFamily("oarlock_jobs", "Jobs by state.", labels=["state"])
         for state, count in self._context.jobs.count_by_state().items():
             states.add_metric([state.value], count)
         yield states
+        deliveries = GaugeMetricFamily(
+            "oarlock_deliveries", "Deliveries to destinations by state.", labels=["state"]
+        )
+        for delivery_state, count in self._context.outbox.count_by_state().items():
+            deliveries.add_metric([delivery_state.value], count)
+        yield deliveries
+        rules = GaugeMetricFamily("oarlock_rules_up", "Whether the rule file on disk is in force.")
+        rules.add_metric([], self._context.rules.fault is None)
+        yield rules
         messages = self._context.publisher.count_messages()
         reachable = GaugeMetricFamily("oarlock_queue_up", "Whether Redis answers.")
         reachable.add_metric([], messages is not None)

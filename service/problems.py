@@ -14,8 +14,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from contouring import errors
+from workers.database import is_out_of_space
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 MEDIA_TYPE = "application/problem+json"
@@ -30,6 +33,7 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.UnsafeZipError: HTTPStatus.BAD_REQUEST,
     errors.BrokenUploadError: HTTPStatus.BAD_REQUEST,
     errors.UploadTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.NotStorableError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NoCTSeriesError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.MixedPatientsError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.EverySeriesRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -38,15 +42,26 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.UnknownModelError: HTTPStatus.NOT_FOUND,
     errors.InvalidBundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ModelChangedError: HTTPStatus.CONFLICT,
+    errors.RuntimeUnavailableError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.RuntimeMissingError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnusableRuntimeError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.EngineMissingError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.EngineBuildError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.InferenceError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.NothingFoundError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TemplateError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.UnknownTemplateError: HTTPStatus.NOT_FOUND,
     errors.InvalidTemplateError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.TemplateChangedError: HTTPStatus.CONFLICT,
+    errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    # A server does not start with one: over HTTP it is a file that a request sent.
+    errors.InvalidConfigurationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DerivationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.StructureSetError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ReleaseCheckError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.DeliveryError: HTTPStatus.BAD_GATEWAY,
+    errors.AddressRefusedError: HTTPStatus.BAD_GATEWAY,
+    errors.UnknownDestinationError: HTTPStatus.NOT_FOUND,
     errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.JobError: HTTPStatus.CONFLICT,
     errors.UnknownJobError: HTTPStatus.NOT_FOUND,
@@ -87,6 +102,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.OarlockError, _answer_oarlock_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(DataError, _answer_unstorable)
     app.add_exception_handler(OSError, _answer_storage_error)
     app.add_exception_handler(OperationalError, _answer_database_error)
@@ -107,8 +123,12 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 async def _answer_oarlock_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.OarlockError)
-    reasons = error.reasons if isinstance(error, errors.EverySeriesRefusedError) else ()
-    return build_problem(STATUS[type(error)], error.code, str(error), reasons)
+    faults: Sequence[str] = ()
+    if isinstance(error, errors.EverySeriesRefusedError):
+        faults = error.reasons
+    if isinstance(error, errors.InvalidConfigurationError):
+        faults = error.faults
+    return build_problem(STATUS[type(error)], error.code, str(error), faults)
 
 
 async def _answer_invalid_request(_request: Request, error: Exception) -> JSONResponse:
@@ -133,6 +153,12 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
     return answer
 
 
+async def _answer_nobody(request: Request, _error: Exception) -> Response:
+    """The sender broke off, so nothing of this was acknowledged."""
+    log.info("%s %s: the sender broke off", request.method, request.url.path)
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+
 async def _answer_storage_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OSError)
     log.error("%s %s: the storage failed", request.method, request.url.path, exc_info=error)
@@ -147,7 +173,15 @@ async def _answer_storage_error(request: Request, error: Exception) -> JSONRespo
 
 
 async def _answer_database_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OperationalError)
     log.error("%s %s: the database failed", request.method, request.url.path, exc_info=error)
+    if is_out_of_space(error):
+        detail = (
+            "The database has no room left: nothing of this is recorded. Send it again once the "
+            "server's operator has made room."
+        )
+        status = HTTPStatus.INSUFFICIENT_STORAGE
+        return build_problem(status, errors.StorageFullError.code, detail)
     detail = "The database does not answer or cannot write: nothing is recorded. Try again later."
     return build_problem(HTTPStatus.SERVICE_UNAVAILABLE, "database-unreachable", detail)
 

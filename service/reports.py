@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from contouring.composition import Status
+from contouring.structures import Status
 from service.judgements import FindingView
 from service.notices import NoticeView
 
@@ -68,7 +68,10 @@ class ReportView(BaseModel):
     software_version: str
     warnings: list[NoticeView]
     outputs: list[ReportOutputView]
-    stage_seconds: dict[str, float]
+    stage_seconds: dict[str, float] = Field(
+        description="By the pipeline's stages; before them `find`, the headers, and `open` where "
+        "the job had to open its model."
+    )
     region_share: float | None = Field(
         None,
         ge=0,

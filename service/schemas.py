@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from contouring.composition import Status
 from contouring.dicom_series import RefusedSeries
 from contouring.errors import ReleaseCheckError
+from contouring.structures import Status
 from models.bundles import Bundle
 from models.card import ModelCard
 from service.intake import Intake
 from service.notices import NoticeView
+from workers.deliveries import Delivery, DeliveryState, JobEvent
 from workers.job_templates import read_templates
 from workers.jobs import Job, JobState, OutputRecord, Priority
 
@@ -64,6 +66,22 @@ class OutputView(BaseModel):
     segmentation: str | None = Field(description="A DICOM SEG, where the template asks for one.")
 
 
+class DeliveryView(BaseModel):
+    """One structure set on its way to one destination, or the news of an event for a webhook."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    destination: str
+    template: str = Field(description="Empty for a webhook, which is told and not sent anything.")
+    event: JobEvent | None = Field(description="What a webhook is told.")
+    state: DeliveryState
+    tries: int
+    next_try_at: datetime | None = Field(description="Null: at once, or never.")
+    delivered_at: datetime | None
+    error: str = Field(description="Why the last try failed; empty if it did not.")
+    note: str = Field(description="What the destination said besides.")
+
+
 class FailureView(BaseModel):
     """Why a job failed, was refused or is held."""
 
@@ -79,6 +97,7 @@ class LinksView(BaseModel):
     rtstruct: str | None = Field(description="Of the first template; all are in `outputs`.")
     preview: str | None
     report: str | None
+    comparison: str | None = Field(description="Of a shadow's result with the live one.")
 
 
 class JobView(BaseModel):
@@ -90,14 +109,24 @@ class JobView(BaseModel):
     model: JobModelView
     templates: list[JobTemplateView]
     series: SeriesView
-    stage: str | None = Field(description="read, localize, segment, contour, write or check.")
+    stage: str | None = Field(
+        description="open, find, read, localize, segment, contour, write or check."
+    )
     progress: float = Field(description="How much of the stage is done, 0 to 1.")
     attempt: int
     cancel_requested: bool
     legal_hold: bool = Field(description="Whether it is kept from being purged.")
+    rule: str = Field(description="The rule that ordered it; empty where its sender did.")
+    is_shadow: bool = Field(
+        description="Whether its result stays here, to be compared at `links.comparison`."
+    )
+    superseded_by: str | None = Field(
+        description="Id of the job that counts in its place: slices of its series came late."
+    )
     warnings: list[str]
     structures: list[StructureView]
     outputs: list[OutputView] = Field(description="One for each template, once the job is done.")
+    deliveries: list[DeliveryView] = Field(description="What goes to the planned destinations.")
     failure: FailureView | None
     created_at: datetime
     started_at: datetime | None
@@ -161,8 +190,8 @@ class HealthView(BaseModel):
     parts: dict[str, str]
 
 
-def build_job_view(job: Job) -> JobView:
-    """A job as HTTP shows it."""
+def build_job_view(job: Job, deliveries: Iterable[Delivery]) -> JobView:
+    """A job and its deliveries as HTTP shows them."""
     address = f"/v1/jobs/{job.id}"
     has_result = job.result_folder is not None
     is_released = job.state is JobState.DONE
@@ -188,9 +217,13 @@ def build_job_view(job: Job) -> JobView:
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
         legal_hold=job.legal_hold,
+        rule=job.rule,
+        is_shadow=job.is_shadow,
+        superseded_by=job.superseded_by,
         warnings=list(job.warnings),
         structures=[StructureView(**asdict(structure)) for structure in job.structures],
         outputs=outputs,
+        deliveries=[DeliveryView.model_validate(delivery) for delivery in deliveries],
         failure=FailureView(**asdict(job.failure)) if job.failure else None,
         created_at=job.created_at,
         started_at=job.started_at,
@@ -201,14 +234,15 @@ def build_job_view(job: Job) -> JobView:
             rtstruct=outputs[0].rtstruct if outputs else None,
             preview=f"{address}/preview.png" if has_result else None,
             report=f"{address}/report" if has_result or was_withheld else None,
+            comparison=f"{address}/comparison" if has_result and job.is_shadow else None,
         ),
     )
 
 
-def build_intake_view(intake: Intake) -> IntakeView:
-    """The answer to an upload."""
+def build_intake_view(intake: Intake, deliveries: Mapping[str, Iterable[Delivery]]) -> IntakeView:
+    """The answer to an upload; `deliveries`: of its jobs, by their ids."""
     return IntakeView(
-        jobs=[build_job_view(job) for job in intake.jobs],
+        jobs=[build_job_view(job, deliveries[job.id]) for job in intake.jobs],
         refused=[_build_refused_view(refused) for refused in intake.refused],
         ignored=list(intake.ignored),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,16 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from workers.tables import metadata
+from workers.write_turns import waiting_in_turn
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30
 MIGRATION_LOCK = 0x0A21_0C4B  # any number that only Oarlock's migrations lock
+DISK_FULL = "53100"  # a SQLSTATE of PostgreSQL
+SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -23,8 +30,10 @@ def open_engine(url: str, *, is_pooled: bool = True) -> Engine:
     """
     pool = {} if is_pooled else {"poolclass": NullPool}
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, **pool)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **pool)
+        # An error's parameters are the patient's, and errors are logged.
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, **pool)
+    wait = {"timeout": BUSY_SECONDS}
+    engine = create_engine(url, connect_args=wait, hide_parameters=True, **pool)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -52,7 +61,7 @@ def forget_deleted(engine: Engine) -> bool:
     """Leave no bytes of deleted rows in the database's files; False if readers were in the way."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM jobs, results, deliveries, series"))
+            connection.execute(text(f"VACUUM {', '.join(metadata.tables)}"))
         return True
     raw = engine.raw_connection()
     try:
@@ -60,6 +69,14 @@ def forget_deleted(engine: Engine) -> bool:
     finally:
         raw.close()
     return not busy
+
+
+def is_out_of_space(error: SQLAlchemyError) -> bool:
+    """Whether the database failed because its disk is full."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) in SQLITE_FULL
+    return getattr(cause, "sqlstate", None) == DISK_FULL
 
 
 def read_lease_clock(connection: Connection) -> tuple[str, float]:
@@ -85,5 +102,9 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("oarlock_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    database = connection.engine.url.database
+    if not connection.get_execution_options().get("oarlock_writes", False) or database is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    with waiting_in_turn(database, BUSY_SECONDS):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SYNC_THREADS = 8
@@ -17,13 +15,6 @@ def write_file(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync_files(paths: Sequence[Path]) -> None:
-    """Wait until the contents of these files are on the disk."""
-    with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        for _ in pool.map(sync, paths):
-            pass
 
 
 def sync(path: Path) -> None:

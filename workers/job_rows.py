@@ -9,14 +9,15 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from contouring.composition import Status
 from contouring.notices import Notice
+from contouring.structures import Status
 from workers.jobs import (
     Failure,
     Job,
     JobState,
     NewJob,
     OutputRecord,
+    PlannedDelivery,
     Priority,
     StructureRecord,
 )
@@ -47,6 +48,7 @@ def read_job(row: Row[tuple[object, ...]]) -> Job:
         warnings=tuple(values["warnings"]),
         structures=tuple(_read_structure(record) for record in values["structures"] or ()),
         outputs=tuple(OutputRecord(**record) for record in values["outputs"] or ()),
+        planned=read_planned(values["planned"]),
         failure=Failure(code, values["failure_reason"]) if code else None,
     )
 
@@ -62,6 +64,7 @@ def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
         "state": JobState.PENDING,
         "turn_at": find_turn(job.priority, now),
         "warnings": list(job.warnings),
+        "planned": [asdict(planned) for planned in job.planned],
         "attempt": 0,
         "fence": 0,
         **NO_LOSSES,
@@ -70,6 +73,14 @@ def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
         "progress": 0.0,
         "created_at": now,
     }
+
+
+def read_planned(records: Iterable[Mapping[str, Any]]) -> tuple[PlannedDelivery, ...]:
+    """The deliveries of a job's column `planned`."""
+    return tuple(
+        PlannedDelivery(**{**record, "events": tuple(record.get("events", ()))})
+        for record in records
+    )
 
 
 def find_turn(priority: Priority, now: datetime) -> datetime:
@@ -111,6 +122,9 @@ _PLAIN = (
     *NO_LOSSES,
     "cancel_requested",
     "legal_hold",
+    "rule",
+    "is_shadow",
+    "superseded_by",
     "stage",
     "progress",
     "result_folder",

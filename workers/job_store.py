@@ -26,6 +26,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from contouring.errors import UnknownJobError, WrongJobStateError
 from workers.database import writing
+from workers.deliveries import DeliveryState
+from workers.instance_rows import forget_results
 from workers.job_rows import (
     NO_LOSSES,
     NOT_DUE,
@@ -45,8 +47,9 @@ from workers.jobs import (
     Priority,
     find_sources,
 )
+from workers.outbox_rows import extend_plan, hold_plan, release_deliveries
 from workers.series_rows import note_series
-from workers.tables import jobs, results
+from workers.tables import jobs, outbox, results
 
 
 def read_clock() -> datetime:
@@ -89,6 +92,13 @@ class JobStore:
         """The job of this id."""
         with self._reading.connect() as connection:
             return _find(connection, job_id)
+
+    def find_by_series(self, series_digest: str) -> tuple[Job, ...]:
+        """Jobs of exactly this series, newest first."""
+        query = select_jobs().where(jobs.c.series_digest == series_digest)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query.order_by(jobs.c.created_at.desc(), jobs.c.id))
+            return tuple(read_job(row) for row in rows)
 
     def list_page(self, wanted: JobFilter, limit: int, before: str | None = None) -> JobPage:
         """Up to `limit` jobs, newest first, starting after the job with id `before`."""
@@ -163,11 +173,16 @@ class JobStore:
                 raise WrongJobStateError(
                     job_id, job.state, "only a job that ended without a whole result is run again"
                 )
-            connection.execute(delete(results).where(results.c.job_id == job_id))
+            for table in (results, outbox):
+                connection.execute(delete(table).where(table.c.job_id == job_id))
+            forget_results(connection, job_id)
             return _find(connection, job_id)
 
     def release(self, job_id: str) -> Job:
-        """Give out the files of a partial job: a person has seen what is missing in them."""
+        """Give out the files of a partial job, and send them to where they are planned to go.
+
+        A person has seen what is missing in them.
+        """
         held = update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.PARTIAL)
         with self._writing.begin() as connection:
             changed = connection.execute(
@@ -176,7 +191,35 @@ class JobStore:
             job = _find(connection, job_id)
             if changed.rowcount == 0:
                 raise WrongJobStateError(job_id, job.state, "only a partial job is released")
+            release_deliveries(connection, job_id, self._now())
             return job
+
+    def hold_deliveries(self, job_ids: Sequence[str]) -> None:
+        """Let nothing more leave of these jobs until a person says so: their series goes on."""
+        waiting = and_(outbox.c.job_id.in_(job_ids), outbox.c.state == DeliveryState.WAITING)
+        with self._writing.begin() as connection:
+            connection.execute(update(outbox).where(waiting).values(state=DeliveryState.HELD))
+            for job_id in sorted(job_ids):
+                hold_plan(connection, job_id)
+
+    def supersede(self, old_ids: Sequence[str], new_id: str) -> None:
+        """Note that a job with more of the same series takes their place.
+
+        They stop if they can, and what has not left by now stays.
+        """
+        old = jobs.c.id.in_(old_ids)
+        unsent = outbox.c.state.in_(
+            (DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.FAILED)
+        )
+        running = update(jobs).where(old, jobs.c.state == JobState.RUNNING)
+        waiting = update(jobs).where(old, jobs.c.state.in_(WAITING))
+        with self._writing.begin() as connection:
+            connection.execute(update(jobs).where(old).values(superseded_by=new_id))
+            connection.execute(delete(outbox).where(outbox.c.job_id.in_(old_ids), unsent))
+            connection.execute(running.values(cancel_requested=True))
+            connection.execute(
+                waiting.values(state=JobState.CANCELLED, finished_at=self._now(), **NOT_DUE)
+            )
 
     def set_legal_hold(self, job_id: str, is_held: bool) -> Job:
         """Keep a job and its series from being purged, or no longer."""
@@ -202,6 +245,8 @@ class JobStore:
         )
         if job.priority is Priority.URGENT:
             _make_urgent(connection, job.key, self._now())
+        if not job.is_shadow:
+            extend_plan(connection, job, self._now())
         return read_job(connection.execute(select_jobs().where(jobs.c.key == job.key)).one())
 
 

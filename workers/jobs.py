@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from contouring.composition import Status
 from contouring.notices import Notice
+from contouring.structures import Status
 
 OUTPUT_SCHEMA = 2
 """Raised when the same input and model must give new files."""
@@ -106,6 +106,21 @@ class OutputRecord:
 
 
 @dataclass(frozen=True)
+class PlannedDelivery:
+    """Where a job's result goes once it is done.
+
+    `template`: the rule's wish, which the destination's own outweighs; None means the job's first.
+    `is_held`: a person looks at the result before it leaves. `events`: what the destination is told
+    of instead of being sent structure sets.
+    """
+
+    destination: str
+    template: str | None = None
+    is_held: bool = False
+    events: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Failure:
     """Why a job failed, was refused or is held: a stable code and a sentence."""
 
@@ -117,7 +132,8 @@ class Failure:
 class NewJob:
     """What is known of a job before it is stored.
 
-    `instances`: SHA-256 (hex) of each file by its SOP Instance UID.
+    `instances`: SHA-256 (hex) of each file by its SOP Instance UID; `rule`: the one that made it,
+    empty where a person did; `is_shadow`: its result is compared and stays here.
     """
 
     series_digest: str
@@ -131,6 +147,9 @@ class NewJob:
     priority: Priority
     warnings: tuple[str, ...]
     instances: Mapping[str, str] = field(default_factory=dict)
+    rule: str = ""
+    planned: tuple[PlannedDelivery, ...] = ()
+    is_shadow: bool = False
 
     @property
     def key(self) -> str:
@@ -161,6 +180,10 @@ class Job:
     transient_errors: int
     cancel_requested: bool
     legal_hold: bool  # nothing of it is purged
+    rule: str
+    planned: tuple[PlannedDelivery, ...]
+    is_shadow: bool
+    superseded_by: str | None  # the job of the same series with a slice that came late
     stage: str | None
     progress: float  # of `stage`, 0 to 1
     warnings: tuple[str, ...]
@@ -174,7 +197,7 @@ class Job:
 
 
 def build_series_digest(instances: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 (hex) of a series' (SOP instance UID, SHA-256 of the file) pairs, in any order."""
+    """SHA-256 (hex) of a series' (SOP instance UID, SHA-256 of the content) pairs, in any order."""
     return _digest(sorted(instances))
 
 

@@ -14,7 +14,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Select,
     and_,
+    func,
     insert,
     or_,
     select,
@@ -25,6 +27,8 @@ from sqlalchemy import (
 from contouring.errors import JobCancelledError, LeaseLostError
 from workers.attempt_limits import AttemptLimits, Loss
 from workers.database import read_lease_clock, writing
+from workers.instance_rows import enter_results
+from workers.instances import ReceivedInstance
 from workers.job_rows import (
     NOT_DUE,
     build_failure_values,
@@ -34,6 +38,7 @@ from workers.job_rows import (
 )
 from workers.job_store import read_clock
 from workers.jobs import CLAIMABLE, Failure, Job, JobState, OutputRecord, StructureRecord
+from workers.outbox_rows import enter_deliveries
 from workers.tables import jobs, results
 
 NO_LEASE: Mapping[str, None] = {"worker": None, "lease_clock": None, "lease_until": None}
@@ -43,8 +48,8 @@ NO_LEASE: Mapping[str, None] = {"worker": None, "lease_clock": None, "lease_unti
 class NewResult:
     """What a finished attempt leaves.
 
-    `folder` is below the results; `files`: the SHA-256 (hex) of each file in it; `held`: why a
-    person must release them first, None if nobody must.
+    `folder` is below the results; `files`: the SHA-256 (hex) of each file in it; `instances`: those
+    of them that are DICOM; `held`: why a person must release them first, None if nobody must.
     """
 
     folder: str
@@ -54,6 +59,7 @@ class NewResult:
     warnings: tuple[str, ...]
     stage_seconds: Mapping[str, float]
     held: Failure | None = None
+    instances: tuple[ReceivedInstance, ...] = ()
 
 
 class LeaseStore:
@@ -74,8 +80,7 @@ class LeaseStore:
 
     def claim(self, worker: str) -> Job | None:
         """Take the job whose turn it is, or None; the attempt counts from here on."""
-        turn = select(jobs.c.id).where(jobs.c.state.in_(CLAIMABLE))
-        turn = turn.order_by(jobs.c.turn_at, jobs.c.id).limit(1).with_for_update(skip_locked=True)
+        turn = _order_waiting(jobs.c.id).limit(1).with_for_update(skip_locked=True)
         with self._writing.begin() as connection:
             clock, now = read_lease_clock(connection)
             claim = update(jobs).where(
@@ -97,6 +102,20 @@ class LeaseStore:
             if job_id is None:
                 return None
             return read_job(connection.execute(select_jobs().where(jobs.c.id == job_id)).one())
+
+    def find_next(self, job: Job) -> str | None:
+        """Series (digest) of the job that this one's worker may claim after it; nothing is claimed.
+
+        Workers are taken to end in the order in which they began, so that each sees another job.
+        """
+        before = select(func.count()).where(
+            jobs.c.state == JobState.RUNNING, jobs.c.started_at < job.started_at
+        )
+        with self._reading.connect() as connection:
+            ahead = connection.scalar(before)
+            waiting = _order_waiting(jobs.c.series_digest).limit(1).offset(ahead)
+            digest: str | None = connection.scalar(waiting)
+        return digest
 
     def renew(self, job: Job) -> None:
         """Prove that the worker lives; LeaseLostError or JobCancelledError tell it to stop."""
@@ -129,6 +148,8 @@ class LeaseStore:
                     created_at=self._now(),
                 )
             )
+            enter_results(connection, job.id, result.folder, result.instances, self._now())
+            enter_deliveries(connection, job.id, self._now())
 
     def fail(self, job: Job, failure: Failure) -> None:
         """End the job with its reason."""
@@ -219,6 +240,7 @@ class LeaseStore:
         values |= build_failure_values(failure)
         with self._writing.begin() as connection:
             self._close(connection, job, _held(job), state=state, **values)
+            enter_deliveries(connection, job.id, self._now())
 
     def _close(
         self, connection: Connection, job: Job, held: ColumnElement[bool], **values: object
@@ -238,17 +260,18 @@ class LeaseStore:
             jobs.c[loss] + 1 >= self._limits.find_limit(loss),
         )
         ending = update(jobs).where(exhausted)
-        ended = connection.execute(
-            ending.values(
-                state=state,
-                fence=jobs.c.fence + 1,
-                finished_at=self._now(),
-                **_count(loss),
-                **build_failure_values(failure),
-                **NO_LEASE,
-            )
+        ending = ending.values(
+            state=state,
+            fence=jobs.c.fence + 1,
+            finished_at=self._now(),
+            **_count(loss),
+            **build_failure_values(failure),
+            **NO_LEASE,
         )
-        return ended.rowcount + self._put_back(connection, mine, loss)
+        ended = connection.scalars(ending.returning(jobs.c.id)).all()
+        for job_id in ended:
+            enter_deliveries(connection, job_id, self._now())
+        return len(ended) + self._put_back(connection, mine, loss)
 
     def _put_back(
         self, connection: Connection, mine: ColumnElement[bool], loss: Loss | None
@@ -276,6 +299,12 @@ class LeaseStore:
             )
         )
         return cancelled.rowcount + waiting.rowcount
+
+
+def _order_waiting(column: ColumnElement[str]) -> Select[str]:
+    """A column of the jobs that may be claimed, in the order in which they are."""
+    waiting = select(column).where(jobs.c.state.in_(CLAIMABLE))
+    return waiting.order_by(jobs.c.turn_at, jobs.c.id)
 
 
 def _count(loss: Loss | None) -> dict[str, ColumnElement[int]]:

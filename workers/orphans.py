@@ -10,13 +10,16 @@ from workers.retention_store import Kept
 
 
 def sweep_orphans(data: Path, kept: Kept, age_seconds: float) -> int:
-    """Remove series and results that are not `kept`; how many folders that were.
+    """Remove what is not `kept` of objects, series and results; how many of them that were.
 
     What was touched less than `age_seconds` ago may belong to a request or an attempt under way.
     """
     limit = time.time() - age_seconds
     trash = data / "staging"
     removed = 0
+    for file in (data / "instances").glob("*"):
+        if file.stem not in kept.instances:
+            removed += _remove(file, trash, limit)
     for folder in (data / "series").glob("*"):
         if folder.name not in kept.series:
             removed += _remove(folder, trash, limit)
@@ -31,17 +34,20 @@ def sweep_orphans(data: Path, kept: Kept, age_seconds: float) -> int:
     return removed
 
 
-def _remove(folder: Path, trash: Path, limit: float) -> bool:
+def _remove(path: Path, trash: Path, limit: float) -> bool:
     """Moved away first: whoever keeps the same series again meanwhile finds it whole or gone."""
-    moved = trash / f"orphan-{folder.parent.name}-{folder.name}"
+    moved = trash / f"orphan-{path.parent.name}-{path.name}"
     try:
-        if folder.stat().st_mtime >= limit:
+        if path.stat().st_mtime >= limit:
             return False
-        folder.rename(moved)
-        if moved.stat().st_mtime >= limit and not folder.exists():
-            moved.rename(folder)  # touched between the two looks: somebody needs it
+        path.rename(moved)
+        if moved.stat().st_mtime >= limit and not path.exists():
+            moved.rename(path)  # touched between the two looks: somebody needs it
             return False
     except FileNotFoundError:
         return False
-    shutil.rmtree(moved, ignore_errors=True)
+    if moved.is_dir():
+        shutil.rmtree(moved, ignore_errors=True)
+    else:
+        moved.unlink(missing_ok=True)
     return True

@@ -6,14 +6,15 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from contouring.composition import Status
 from contouring.dicom_series import CTSeries
 from contouring.drafts import Output
 from contouring.pipeline import Contouring
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
+from contouring.structures import Status
 from workers.jobs import Failure, OutputRecord, StructureRecord
 
+DICOM_SUFFIX = ".dcm"
 PREVIEW = "preview.png"
 REPORT = "report.json"
 
@@ -107,12 +108,12 @@ def encode_report(report: dict[str, Any]) -> bytes:
 
 def name_rtstruct(template: str) -> str:
     """File name of a template's structure set."""
-    return f"{template}.rtstruct.dcm"
+    return f"{template}.rtstruct{DICOM_SUFFIX}"
 
 
 def name_segmentation(template: str) -> str:
     """File name of a template's segmentation."""
-    return f"{template}.seg.dcm"
+    return f"{template}.seg{DICOM_SUFFIX}"
 
 
 def _build_output_record(output: Output) -> OutputRecord:

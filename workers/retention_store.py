@@ -2,41 +2,41 @@
 
 A job whose structure sets were all delivered is due some time after the last of them; one that
 ended without any, some time after its end. A finished job that nobody fetched is never due, nor is
-one under a legal hold. Of a job that is forgotten its row stays, emptied of the patient.
+one that has yet to reach a destination, nor one under a legal hold. Of a job that is forgotten its
+row stays, emptied of the patient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import Connection, Engine, and_, delete, func, select, update
+from sqlalchemy import Connection, Engine, and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workers.database import forget_deleted, writing
+from workers.deliveries import DeliveryState
+from workers.instance_rows import forget_arrivals
 from workers.job_rows import build_failure_values
 from workers.job_store import read_clock
 from workers.jobs import FORGETTABLE, JobState
 from workers.result_store import name_folder
+from workers.retention import Retention
 from workers.series_rows import forget_series
-from workers.tables import deliveries, jobs, results
-
-
-@dataclass(frozen=True)
-class Retention:
-    """How long jobs are kept: after their delivery, and after an end without a result."""
-
-    delivered: timedelta = timedelta(hours=72)
-    ended: timedelta = timedelta(days=14)
+from workers.tables import deliveries, instances, jobs, outbox, results
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What the database still points to: each job's folder of results, and digests of series."""
+    """What the database still points to.
+
+    Each job's folder of results, digests of series, and contents (SHA-256) of objects.
+    """
 
     folders: Mapping[str, str]
     series: frozenset[str]
+    instances: frozenset[str]
 
 
 class RetentionStore:
@@ -66,7 +66,8 @@ class RetentionStore:
                 _empty(connection, job_id)
             if due:
                 forget_series(connection)
-        self._has_deleted |= bool(due)
+            arrived = forget_arrivals(connection, self._now() - self._retention.ended)
+        self._has_deleted |= bool(due) or arrived > 0
         if self._has_deleted and forget_deleted(self._engine):
             self._has_deleted = False
         return tuple(due)
@@ -77,17 +78,23 @@ class RetentionStore:
         query = query.select_from(jobs.outerjoin(results)).where(jobs.c.state != JobState.PURGED)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
+            contents = frozenset(connection.scalars(select(instances.c.sha256)))
         # An attempt without a result may have left a report of why.
         folders = {row.id: row.folder or name_folder(row.id, row.fence) for row in rows}
-        return Kept(folders, frozenset(row.series_digest for row in rows))
+        return Kept(folders, frozenset(row.series_digest for row in rows), contents)
 
     def _find_delivered(self, connection: Connection) -> list[str]:
         last = func.max(deliveries.c.delivered_at).label("last")
         delivered = func.count().label("templates")
+        is_under_way = exists().where(
+            outbox.c.job_id == jobs.c.id,
+            outbox.c.event == "",
+            outbox.c.state != DeliveryState.DELIVERED,
+        )
         query = (
             select(jobs.c.id, results.c.outputs, delivered)
             .select_from(jobs.join(results).join(deliveries, deliveries.c.job_id == jobs.c.id))
-            .where(jobs.c.state == JobState.DONE, jobs.c.legal_hold.is_(False))
+            .where(jobs.c.state == JobState.DONE, jobs.c.legal_hold.is_(False), ~is_under_way)
             .group_by(jobs.c.id, results.c.job_id)
             .having(last <= self._now() - self._retention.delivered)
         )
@@ -96,13 +103,16 @@ class RetentionStore:
 
     def _find_ended(self, connection: Connection) -> list[str]:
         over = jobs.c.finished_at <= self._now() - self._retention.ended
-        kept_no_longer = and_(jobs.c.state.in_(FORGETTABLE), jobs.c.legal_hold.is_(False), over)
+        # What never leaves is delivered to nobody.
+        stays = or_(jobs.c.is_shadow.is_(True), jobs.c.superseded_by.is_not(None))
+        ended = or_(jobs.c.state.in_(FORGETTABLE), and_(jobs.c.state == JobState.DONE, stays))
+        kept_no_longer = and_(ended, jobs.c.legal_hold.is_(False), over)
         return list(connection.scalars(select(jobs.c.id).where(kept_no_longer)))
 
 
 def _empty(connection: Connection, job_id: str) -> None:
     """Nothing of the patient stays; sent again, the same series is a new job."""
-    for table in (results, deliveries):
+    for table in (results, deliveries, outbox, instances):
         connection.execute(delete(table).where(table.c.job_id == job_id))
     emptied = update(jobs).where(jobs.c.id == job_id)
     connection.execute(

@@ -9,8 +9,10 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.runtime_names import RuntimeName
 from workers.attempt_limits import AttemptLimits
-from workers.retention_store import Retention
+from workers.deliveries import Pauses
+from workers.retention import Retention
 
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
@@ -46,6 +48,41 @@ class Settings(BaseSettings):
     default_templates: str = Field(
         "generic", description="Templates of a job that names none, parted by commas."
     )
+    rules: Path | None = Field(
+        None,
+        description="YAML file of what becomes of a series; unset: each gets the defaults above.",
+    )
+    sources: Path | None = Field(
+        None, description="YAML file of the senders that a site knows; unset: everybody may send."
+    )
+    ae_title: str = Field(
+        "OARLOCK",
+        pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$",  # PS3.5 6.2
+        description="AE title of the DICOM node.",
+    )
+    dimse_host: str = Field("127.0.0.1", description="Address the DICOM node listens on.")
+    dimse_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the DICOM node; unset: none in `oarlock serve`, 11112 in `oarlock "
+        "dimse`.",
+    )
+    dimse_requires_called_ae: bool = Field(
+        True, description="Whether senders must call the node by its AE title."
+    )
+    dimse_associations: int = Field(
+        25, ge=1, description="Most associations at once; more are rejected for the time being."
+    )
+    dimse_tls_cert: Path | None = Field(
+        None, description="Certificate of the DICOM node (PEM); unset: no TLS."
+    )
+    dimse_tls_key: Path | None = Field(
+        None, description="Its private key (PEM); unset: it is in the certificate's file."
+    )
+    dimse_tls_ca: Path | None = Field(
+        None, description="CA (PEM) that senders must have a certificate of; unset: none is asked."
+    )
     redis_url: str | None = Field(
         None, description="Redis of the queue; unset: `oarlock serve` starts one of its own."
     )
@@ -56,6 +93,23 @@ class Settings(BaseSettings):
     port: int = Field(8042, ge=1, le=65535, description="Port the HTTP server listens on.")
     threads: int | None = Field(
         None, ge=1, description="Inference threads of a worker; unset: one per core."
+    )
+    runtime: RuntimeName = Field(
+        RuntimeName.AUTO,
+        description="What runs the networks: tensorrt, onnx-tensorrt, onnxruntime-cuda, openvino "
+        "or onnxruntime-cpu; auto: the first of these that `oarlock doctor` finds usable.",
+    )
+    engines: Path | None = Field(
+        None,
+        description="Folder of the engines that `oarlock engines build` makes; unset: `engines` in "
+        "the data folder.",
+    )
+
+    prefetch_bytes: int | None = Field(
+        None,
+        ge=0,
+        description="Largest series, in bytes of its voxels, that a worker reads ahead while it "
+        "runs another job, 0 meaning none; unset: 256 MiB beside networks on a GPU, else none.",
     )
 
     lease_seconds: float = Field(
@@ -90,6 +144,22 @@ class Settings(BaseSettings):
     )
     stop_seconds: float = Field(
         30.0, ge=0, description="Time a stopping worker gives the job it runs."
+    )
+
+    destinations: Path | None = Field(
+        None, description="File of the destinations; unset: nothing is sent anywhere."
+    )
+    delivery_first_pause_seconds: float = Field(
+        30.0, gt=0, description="Pause after a delivery's first try; it doubles with each."
+    )
+    delivery_longest_pause_seconds: float = Field(
+        3600.0, gt=0, description="Longest pause between two tries of a delivery."
+    )
+    delivery_hours: float = Field(
+        72, ge=0, description="Time that all pauses of a delivery add up to before it has failed."
+    )
+    courier_seconds: float = Field(
+        2.0, gt=0, description="Pause between two looks for something to deliver."
     )
 
     reserve_bytes: int = Field(
@@ -140,6 +210,11 @@ class Settings(BaseSettings):
         return names
 
     @property
+    def engine_folder(self) -> Path:
+        """Where built engines lie."""
+        return self.engines or self.data / "engines"
+
+    @property
     def model_folders(self) -> tuple[Path, ...]:
         """The extra folders that hold models."""
         return _split_folders(self.models)
@@ -161,6 +236,20 @@ class Settings(BaseSettings):
             child_deaths=self.child_deaths_limit,
             lost_leases=self.lost_leases_limit,
             transient_errors=self.transient_errors_limit,
+        )
+
+    @property
+    def read_ahead_bytes(self) -> int | None:
+        """As set; 0 where a job must not lose even one process to what is read beside it."""
+        return self.prefetch_bytes if self.child_deaths_limit > 1 else 0
+
+    @property
+    def delivery_pauses(self) -> Pauses:
+        """How long a delivery waits after each try, and how often it is tried."""
+        return Pauses(
+            first_seconds=self.delivery_first_pause_seconds,
+            longest_seconds=self.delivery_longest_pause_seconds,
+            total_hours=self.delivery_hours,
         )
 
     @property

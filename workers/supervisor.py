@@ -1,4 +1,4 @@
-"""Keeps what `oarlock serve` needs beside it running: a worker, and a Redis if none is given."""
+"""Keeps running what `oarlock serve` needs beside it: a worker, and a Redis if none is given."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import logging
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.child_process import kill_group, stop_process, tie_to_parent
+from workers.companion import Companion
 from workers.lease_store import LeaseStore
 from workers.redis_server import RedisServer, RedisServerError
 from workers.worker_names import build_worker_name
 
 WATCH_SECONDS = 0.5
 RESTART_PAUSE_SECONDS = 2.0  # a worker that cannot start must not take a whole core
+COMPANION_STOP_SECONDS = 15.0
 STOP_GRACE_SECONDS = 5.0  # for a worker to stop by itself, beside what it gives its job
 
 log = logging.getLogger(__name__)
@@ -35,8 +38,13 @@ class Supervisor:
     """
 
     def __init__(
-        self, redis_server: RedisServer | None, leases: LeaseStore, stop_seconds: float
+        self,
+        redis_server: RedisServer | None,
+        leases: LeaseStore,
+        stop_seconds: float,
+        companions: Sequence[Companion] = (),
     ) -> None:
+        self._companions = companions
         self._redis_server = redis_server
         self._leases = leases
         self._stop_seconds = stop_seconds
@@ -58,9 +66,15 @@ class Supervisor:
         worker = _start_worker()
         while not self._stopping.wait(WATCH_SECONDS):
             self._keep_redis()
+            for companion in self._companions:
+                companion.keep()
             if worker.process.poll() is not None:
                 worker = self._replace_worker(worker)
+        for companion in self._companions:
+            companion.ask_to_stop()
         stop_process(worker.process, self._stop_seconds + STOP_GRACE_SECONDS)
+        for companion in self._companions:
+            companion.stop(COMPANION_STOP_SECONDS)
         self._give_back(worker, counted=False)
 
     def _keep_redis(self) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     false,
+    text,
 )
 
 
@@ -63,6 +65,10 @@ jobs = Table(
     Column("transient_errors", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False),
     Column("legal_hold", Boolean, nullable=False, server_default=false()),
+    Column("rule", String(128), nullable=False, server_default=""),
+    Column("planned", JSON, nullable=False, server_default="[]"),
+    Column("is_shadow", Boolean, nullable=False, server_default=false()),
+    Column("superseded_by", String(36)),
     Column("worker", String(255)),
     Column("lease_clock", String(64)),
     Column("lease_until", Float(53)),
@@ -102,6 +108,32 @@ deliveries = Table(
     Column("delivered_at", UTCDateTime, nullable=False),
 )
 
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("job_id", String(36), ForeignKey("jobs.id"), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("template", String(128), nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("about", String(36), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("due_clock", String(64)),
+    Column("due_at", Float(53)),
+    Column("lease_clock", String(64)),
+    Column("lease_until", Float(53)),
+    Column("error", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("tried_at", UTCDateTime),
+    Column("next_try_at", UTCDateTime),
+    Column("delivered_at", UTCDateTime),
+    Index("outbox_once", "job_id", "destination", "template", "event", "about", unique=True),
+    Index("outbox_state", "state", "destination"),
+)
+
 series = Table(
     "series",
     metadata,
@@ -109,4 +141,86 @@ series = Table(
     Column("series_instance_uid", String(64), nullable=False),
     Column("instances", JSON, nullable=False),
     Index("series_uid", "series_instance_uid"),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("series_instance_uid", String(64), nullable=False),
+    Column("study_instance_uid", String(64), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    # Of a result; the file is below the results. What was received is found by its checksum.
+    Column("job_id", String(36), ForeignKey("jobs.id")),
+    Column("file", String(255)),
+    Column("received_at", UTCDateTime, nullable=False),
+    Index("instances_sop", "sop_instance_uid"),
+    Index("instances_job", "job_id"),
+    Index("instances_series", "series_instance_uid"),
+    Index("instances_study", "study_instance_uid"),
+)
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("source", JSON, nullable=False),
+    Column("source_name", String(128), nullable=False),
+    Column("study_instance_uid", String(64), nullable=False),
+    Column("series_instance_uid", String(64), nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("received", Integer, nullable=False),
+    Column("has_ended", Boolean, nullable=False),
+    Column("expected", Integer),
+    Column("quiet_clock", String(64)),
+    Column("quiet_at", Float(53)),
+    Column("evidence", Text, nullable=False),
+    Column("fault", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("job_ids", JSON, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("cuts", Integer, nullable=False),
+    Column("last_at", UTCDateTime, nullable=False),
+    Column("last_clock", String(64), nullable=False),
+    Column("last_seconds", Float(53), nullable=False),
+    Column("closed_at", UTCDateTime),
+    Index("arrivals_state", "state"),
+    Index("arrivals_series", "series_instance_uid", "source_name", "state"),
+    Index("arrivals_created", "created_at", "id"),
+    Index(
+        "arrivals_receiving",
+        "source_name",
+        "series_instance_uid",
+        unique=True,
+        sqlite_where=text("state = 'receiving'"),
+        postgresql_where=text("state = 'receiving'"),
+    ),
+)
+
+arrived_instances = Table(
+    "arrived_instances",
+    metadata,
+    Column("arrival_id", String(36), ForeignKey("arrivals.id"), primary_key=True),
+    Column("sop_instance_uid", String(64), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Index("arrived_sha256", "sha256"),
+)
+
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("transaction_uid", String(64), nullable=False),
+    Column("source", JSON, nullable=False),
+    Column("objects", JSON, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_clock", String(64), nullable=False),
+    Column("due_at", Float(53), nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
 )

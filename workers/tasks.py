@@ -15,6 +15,7 @@ from contouring.errors import (
     LeaseLostError,
     ModelChangedError,
     OarlockError,
+    RuntimeUnavailableError,
     SeriesRefusedError,
     TemplateChangedError,
 )
@@ -23,6 +24,7 @@ from workers.database import open_engine
 from workers.jobs import Failure, Job
 from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
+from workers.prefetch import Prefetch
 from workers.queue import MESSAGE_VERSION, RUN_JOB, build_queue
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
@@ -50,7 +52,9 @@ def run_job(message: Mapping[str, object]) -> None:
     try:
         give_up_earlier(place, worker)
         job = place.leases.claim(worker)
-        if job is not None:
+        if job is None:
+            place.prefetch.drop()  # whoever has that job by now, it is not this worker
+        else:
             run_claimed(job, place)
     except LeaseLostError as error:
         log.warning("%s Nothing of it was kept.", error)
@@ -85,8 +89,9 @@ def run_claimed(job: Job, place: Workplace) -> None:
         log.info("job %s: refused, %s", job.id, error.fault)
     except (LeaseLostError, SQLAlchemyError):
         raise  # this process may not, or cannot, write the job's state
-    except (ModelChangedError, TemplateChangedError) as error:
-        # While a site brings its workers to a new version, another one may still have the old.
+    except (ModelChangedError, TemplateChangedError, RuntimeUnavailableError) as error:
+        # While a site brings its workers to a new version, another one may still have the old;
+        # and where a GPU was lost, another one has its own.
         log.warning("job %s: %s It is tried again.", job.id, error)
         postpone(job, build_failure(error), place)
     except OSError as error:
@@ -136,11 +141,16 @@ def build_failure(error: Exception) -> Failure:
 def open_workplace() -> Workplace:
     """Stores and models of this process; opened after the fork, since neither survives one."""
     engine = open_engine(settings.sql_url)
+    leases = LeaseStore(engine, settings.lease_seconds, settings.attempt_limits)
+    series = SeriesStore(settings.data)
     return Workplace(
-        leases=LeaseStore(engine, settings.lease_seconds, settings.attempt_limits),
-        series=SeriesStore(settings.data),
+        leases=leases,
+        series=series,
         results=ResultStore(settings.data),
-        predictors=Predictors(settings.model_folders, settings.threads),
+        predictors=Predictors(
+            settings.model_folders, settings.threads, settings.runtime, settings.engine_folder
+        ),
+        prefetch=Prefetch(leases, series, settings.read_ahead_bytes),
         template_folders=settings.template_folders,
         heartbeat_seconds=settings.heartbeat_seconds,
         holds_partial=settings.holds_partial,

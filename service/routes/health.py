@@ -11,6 +11,7 @@ from contouring.errors import StorageFullError
 from service.context import ContextOf
 from service.problems import build_problem
 from service.schemas import HealthView
+from workers.deliveries import DeliveryState
 from workers.disk_space import check_space
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -44,6 +45,13 @@ def show_readiness(context: ContextOf) -> HealthView | Response:
         check_space(context.settings.data, 0, context.settings.reserve_bytes)
     except StorageFullError as error:
         return build_problem(HTTPStatus.INSUFFICIENT_STORAGE, error.code, str(error))
-    if context.publisher.count_messages() is None:
-        return HealthView(status="degraded", parts={"database": "ok", "queue": "unreachable"})
-    return HealthView(status="ok", parts={"database": "ok", "queue": "ok"})
+    is_reachable = context.publisher.count_messages() is not None
+    undelivered = context.outbox.count_by_state()[DeliveryState.FAILED]
+    parts = {
+        "database": "ok",
+        "queue": "ok" if is_reachable else "unreachable",
+        "deliveries": f"{undelivered} failed" if undelivered else "ok",
+        "rules": "ok" if context.rules.fault is None else "broken file; the old ones are in force",
+    }
+    is_whole = is_reachable and not undelivered and context.rules.fault is None
+    return HealthView(status="ok" if is_whole else "degraded", parts=parts)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
-from contouring.errors import ReleaseCheckError, UnknownTemplateError, WrongJobStateError
+from contouring.errors import (
+    ReleaseCheckError,
+    UnknownDestinationError,
+    UnknownTemplateError,
+    WrongJobStateError,
+)
 from service.context import Context, ContextOf
-from service.events import follow_job
+from service.dicomweb.multipart_answer import answer_file
+from service.events import Until, follow_job
 from service.intake import take_in
 from service.problems import PROBLEM_RESPONSES
 from service.reports import ReportView
@@ -26,11 +32,13 @@ from service.schemas import (
     build_intake_view,
     build_job_view,
 )
-from service.uploads import UPLOAD_BODY, receive_upload
+from service.uploads import UPLOAD_BODY, find_address, receive_upload
+from workers.early_syncs import EarlySyncs
 from workers.job_store import JobFilter
 from workers.jobs import Job, JobState, OutputRecord, Priority
 from workers.result_files import PREVIEW, REPORT
 from workers.result_store import name_folder
+from workers.sources import Source, SourceKind
 
 PAGE_LIMIT = 200
 DICOM = "application/dicom"
@@ -50,10 +58,15 @@ def _describe_file(media_type: str, description: str) -> dict[int | str, dict[st
 @router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=UPLOAD_BODY)
 async def send_series(request: Request, context: ContextOf) -> IntakeView:
     """Send CT series: one job for each; a job that is known already is answered as it stands."""
-    with context.series.stage() as folder:
-        upload = await receive_upload(request, folder, context.settings)
-        intake = await to_thread.run_sync(take_in, upload, context)
-    return build_intake_view(intake)
+    with context.series.stage() as folder, EarlySyncs() as syncs:
+        upload = await receive_upload(
+            request, folder, context.settings, lambda file: syncs.begin(file.path)
+        )
+        source = Source("upload", SourceKind.UPLOAD, address=find_address(request))
+        intake = await to_thread.run_sync(take_in, upload, source, syncs, context)
+    job_ids = [job.id for job in intake.jobs]
+    deliveries = await to_thread.run_sync(context.outbox.list_by_job, job_ids)
+    return build_intake_view(intake, deliveries)
 
 
 @router.get("")
@@ -69,8 +82,9 @@ def list_jobs(
     """List jobs, newest first."""
     wanted = JobFilter(state, model, priority, series_instance_uid)
     page = context.jobs.list_page(wanted, limit, after)
+    deliveries = context.outbox.list_by_job([job.id for job in page.jobs])
     return JobListView(
-        jobs=[build_job_view(job) for job in page.jobs],
+        jobs=[build_job_view(job, deliveries[job.id]) for job in page.jobs],
         next=page.jobs[-1].id if page.has_more else None,
     )
 
@@ -78,13 +92,13 @@ def list_jobs(
 @router.get("/{job_id}")
 def show_job(job_id: str, context: ContextOf) -> JobView:
     """Show one job."""
-    return build_job_view(context.jobs.find(job_id))
+    return _show(context.jobs.find(job_id), context)
 
 
 @router.delete("/{job_id}", status_code=HTTPStatus.ACCEPTED)
 def cancel_job(job_id: str, context: ContextOf) -> JobView:
     """Cancel a job that has not ended; a running one stops at its next step."""
-    return build_job_view(context.jobs.cancel(job_id))
+    return _show(context.jobs.cancel(job_id), context)
 
 
 @router.post("/{job_id}/retry", status_code=HTTPStatus.ACCEPTED)
@@ -92,25 +106,49 @@ def retry_job(job_id: str, context: ContextOf) -> JobView:
     """Run a job that ended without a whole result again, as a new attempt."""
     job = context.jobs.retry(job_id)
     context.reconciler.wake()
-    return build_job_view(job)
+    return _show(job, context)
 
 
 @router.post("/{job_id}/release")
 def release_job(job_id: str, context: ContextOf) -> JobView:
     """Give out the files of a partial job, once a person has seen which structures failed."""
-    return build_job_view(context.jobs.release(job_id))
+    job = context.jobs.release(job_id)
+    context.courier.wake()
+    return _show(job, context)
+
+
+@router.post("/{job_id}/deliver", status_code=HTTPStatus.ACCEPTED)
+def deliver_job(
+    job_id: str,
+    context: ContextOf,
+    destination: Annotated[
+        str | None, Query(description="A destination of the job; without it, all of them.")
+    ] = None,
+) -> JobView:
+    """Send what is held for review, and what has failed or waits once more; all else stays."""
+    job = context.jobs.find(job_id)
+    if job.state is JobState.PARTIAL:
+        raise WrongJobStateError(
+            job_id, job.state, f"look at its report, then POST /v1/jobs/{job_id}/release"
+        )
+    planned = {one.destination for one in context.outbox.list_by_job([job_id])[job_id]}
+    if destination is not None and destination not in planned:
+        raise UnknownDestinationError(destination, sorted(planned))
+    context.outbox.deliver(job_id, destination)
+    context.courier.wake()
+    return _show(job, context)
 
 
 @router.put("/{job_id}/legal-hold")
 def set_legal_hold(job_id: str, context: ContextOf) -> JobView:
     """Keep a job, its series and its results from being purged."""
-    return build_job_view(context.jobs.set_legal_hold(job_id, True))
+    return _show(context.jobs.set_legal_hold(job_id, True), context)
 
 
 @router.delete("/{job_id}/legal-hold")
 def lift_legal_hold(job_id: str, context: ContextOf) -> JobView:
     """Let the time after which a job is purged count again."""
-    return build_job_view(context.jobs.set_legal_hold(job_id, False))
+    return _show(context.jobs.set_legal_hold(job_id, False), context)
 
 
 @router.get(
@@ -123,10 +161,10 @@ def lift_legal_hold(job_id: str, context: ContextOf) -> JobView:
         }
     },
 )
-def follow(job_id: str, context: ContextOf) -> EventSourceResponse:
-    """Follow a job as server-sent events, until it ends."""
+def follow(job_id: str, context: ContextOf, until: Until = Until.ENDED) -> EventSourceResponse:
+    """Follow a job as server-sent events, until it ends or what it left has been delivered."""
     context.jobs.find(job_id)
-    return EventSourceResponse(follow_job(context.jobs, job_id))
+    return EventSourceResponse(follow_job(context.jobs, context.outbox, job_id, until))
 
 
 @router.get(
@@ -134,12 +172,12 @@ def follow(job_id: str, context: ContextOf) -> EventSourceResponse:
     response_class=FileResponse,
     responses=_describe_file(DICOM, "The structure set."),
 )
-def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None) -> FileResponse:
+def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None) -> Response:
     """Fetch the RTSTRUCT of a finished job, which counts as its delivery."""
     job, folder = _find_released(job_id, context)
     output = _pick_output(job, template)
-    note = BackgroundTask(context.retention.note_delivery, job.id, output.template)
-    return _answer_file(context, folder, output.rtstruct, DICOM, note)
+    note = partial(context.retention.note_delivery, job.id, output.template)
+    return answer_file(DICOM, context.results.find_file(folder, output.rtstruct), note)
 
 
 @router.get(
@@ -186,6 +224,10 @@ def fetch_report(job_id: str, context: ContextOf) -> ReportView:
     return ReportView.model_validate_json(path.read_bytes())
 
 
+def _show(job: Job, context: Context) -> JobView:
+    return build_job_view(job, context.outbox.list_by_job([job.id])[job.id])
+
+
 def _find_result(job_id: str, context: Context) -> tuple[Job, str]:
     job = context.jobs.find(job_id)
     if job.result_folder is None:
@@ -222,12 +264,5 @@ def _pick_output(job: Job, template: str | None) -> OutputRecord:
     return outputs[name]
 
 
-def _answer_file(
-    context: Context,
-    folder: str,
-    name: str,
-    media_type: str,
-    once_sent: BackgroundTask | None = None,
-) -> FileResponse:
-    path = context.results.find_file(folder, name)
-    return FileResponse(path, media_type=media_type, background=once_sent)
+def _answer_file(context: Context, folder: str, name: str, media_type: str) -> FileResponse:
+    return FileResponse(context.results.find_file(folder, name), media_type=media_type)

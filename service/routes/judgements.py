@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from contouring.errors import UploadTooLargeError
 from contouring.verdicts import Judgement, judge_files
 from service.context import ContextOf
-from service.forms import Form
+from service.forms import FILE_BODY, SERIES_FILES, Form, describe_form
 from service.judgements import CheckView, LintView, build_check_view
 from service.linting import lint_file
 from service.problems import PROBLEM_RESPONSES
@@ -31,31 +31,11 @@ router = APIRouter(prefix="/v1", tags=["judgements"], responses=PROBLEM_RESPONSE
 
 FILE, CT = "file", "ct"
 
-_LINT_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FILE],
-                    "properties": {
-                        FILE: {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "The RTSTRUCT.",
-                        },
-                        CT: {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "Its CT's DICOM files, or one zip of them.",
-                        },
-                    },
-                }
-            }
-        },
-    }
-}
+_LINT_BODY = describe_form(
+    "file",
+    file={**FILE_BODY, "description": "The RTSTRUCT."},
+    ct={**SERIES_FILES, "description": "Its CT's DICOM files, or one zip of them."},
+)
 
 
 @router.post("/check", openapi_extra=UPLOAD_BODY)

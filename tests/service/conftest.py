@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Server:
 
     url: str
     data: Path
+    process_id: int
     http: httpx.Client
 
     def wait_for(self, job_id: str, *states: str) -> dict[str, Any]:
@@ -55,30 +57,19 @@ class Server:
         return dict(self.http.get(f"/v1/jobs/{job_id}").json())
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests, with limits that small uploads can exceed."""
-    folder = tmp_path_factory.mktemp("server")
-    templates = tmp_path_factory.mktemp("templates")
-    for name, content in OWN_TEMPLATES.items():
-        (templates / f"{name}.yaml").write_text(content)
+@contextmanager
+def run_ready_server(folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    """A server with its data and its log below `folder`, from when it is ready to the end."""
     url = f"http://127.0.0.1:{find_free_port()}"
-    environment = {
-        "OARLOCK_TEMPLATES": str(templates),
+    own = {
         "OARLOCK_DATA": str(folder / "data"),
         "OARLOCK_PORT": url.rpartition(":")[2],
         "OARLOCK_THREADS": "1",
         "OARLOCK_STOP_SECONDS": "1",
-        "OARLOCK_UPLOAD_BYTES": str(64 * MEBIBYTE),
-        "OARLOCK_UPLOAD_FILES": "200",
-        "OARLOCK_LINT_BYTES": str(MEBIBYTE),
-        "OARLOCK_ZIP_ENTRIES": "100",
-        "OARLOCK_ZIP_INFLATED_BYTES": str(32 * MEBIBYTE),
-        "OARLOCK_ZIP_RATIO_BYTES": str(MEBIBYTE),
     }
     log = folder / "server.log"
     with (
-        run_server(environment, log) as process,
+        run_server({**own, **environment}, log) as process,
         httpx.Client(base_url=url, timeout=60, trust_env=False) as http,
     ):
 
@@ -90,7 +81,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 return False
 
         wait_until(is_ready, "the server")
-        yield Server(url, folder / "data", http)
+        yield Server(url, folder / "data", process.pid, http)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests, with limits that small uploads can exceed."""
+    templates = tmp_path_factory.mktemp("templates")
+    for name, content in OWN_TEMPLATES.items():
+        (templates / f"{name}.yaml").write_text(content)
+    environment = {
+        "OARLOCK_TEMPLATES": str(templates),
+        "OARLOCK_UPLOAD_BYTES": str(64 * MEBIBYTE),
+        "OARLOCK_UPLOAD_FILES": "200",
+        "OARLOCK_LINT_BYTES": str(MEBIBYTE),
+        "OARLOCK_ZIP_ENTRIES": "100",
+        "OARLOCK_ZIP_INFLATED_BYTES": str(32 * MEBIBYTE),
+        "OARLOCK_ZIP_RATIO_BYTES": str(MEBIBYTE),
+    }
+    with run_ready_server(tmp_path_factory.mktemp("server"), environment) as server:
+        yield server
 
 
 @pytest.fixture

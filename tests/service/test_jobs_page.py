@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from contouring.composition import Status
+from contouring.structures import Status
 from service.app import create_app
+from tests.workers.arriving import MR, PACS, receive
+from workers.arrival_store import ArrivalStore
+from workers.arrivals import ArrivalState, Verdict
 from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
 from workers.job_store import JobStore
@@ -127,3 +131,26 @@ def test_running_and_failed_jobs_explain_themselves(tmp_path: Path) -> None:
     assert "segment, 42 %" in page
     assert 'aria-label="Progress of stage segment"' in page
     assert "RTSTRUCT</a>" not in page
+
+
+def test_what_comes_in_shows_with_the_seconds_that_are_left(tmp_path: Path) -> None:
+    """And what became no job with its reason; what is no CT is in nobody's way."""
+    settings = _build_settings(tmp_path)
+    engine = open_engine(settings.sql_url)
+    migrate(engine)
+    arrivals = ArrivalStore(engine)
+    arrivals.note(PACS, receive(range(7)), 3600)
+    arrivals.note(PACS, receive([1], series="1.2.4", sop_class=MR), 3600)
+    arrivals.note(PACS, receive(range(3), series="1.2.5"), 3600)
+    gap = next(one for one in arrivals.find_receiving() if one.series_instance_uid == "1.2.5")
+    judged = arrivals.claim(gap)
+    assert judged is not None
+    reason = f"A slice is missing {ATTACK}."
+    arrivals.close(judged, Verdict(ArrivalState.INCOMPLETE, fault="missing-slice", reason=reason))
+
+    page = _read_page(settings)
+
+    assert re.search(r"<td>7</td><td>judged in 3[56]\d\d s if nothing more comes</td>", page)
+    assert "A slice is missing &lt;script&gt;" in page
+    assert ATTACK not in page
+    assert "1.2.4" not in page

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE_SECONDS = 120.0
@@ -35,41 +36,77 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def run_postgresql() -> Iterator[str]:
-    """A PostgreSQL on a unix socket; the URL of its server."""
+@dataclass(frozen=True)
+class PostgreSQL:
+    """An empty cluster on a unix socket in a folder of its own."""
+
+    folder: Path
+    programs: Path
+
+    @property
+    def url(self) -> str:
+        """Of its server."""
+        return f"postgresql://postgres@/postgres?host={self.folder}"
+
+    @property
+    def command(self) -> list[str]:
+        """Runs the server, whoever asks."""
+        server = [str(self.programs / "postgres"), "-D", str(self.folder / "data")]
+        return [*_as_postgres(), *server, "-k", str(self.folder), "-c", "listen_addresses="]
+
+    def is_ready(self) -> bool:
+        """Whether the server answers."""
+        asking = [self.programs / "pg_isready", "--quiet", "--host", self.folder]
+        return subprocess.run(asking, check=False).returncode == 0
+
+    def find_faults(self) -> str:
+        """What the server's own judge says of its tables and indexes; empty if all is well."""
+        judging = [self.programs / "pg_amcheck", "--host", self.folder, "--username", "postgres"]
+        judged = subprocess.run(
+            [*judging, "--install-missing", "--heapallindexed", "postgres"],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        return judged.stdout + judged.stderr if judged.returncode else ""
+
+
+def create_postgresql() -> PostgreSQL:
+    """A cluster in a new folder, which the caller removes."""
     folder = Path(tempfile.mkdtemp(prefix="oarlock-postgresql-"))
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if os.getuid() == 0 else None
-    if user is not None:
-        shutil.chown(folder, user, user)
+    if os.getuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
     programs: Path = max(Path("/usr/lib/postgresql").glob("*/bin"))
-    data = folder / "data"
-    initialise: list[str | Path] = [programs / "initdb", "--no-sync", "-D", data]
-    serve: list[str | Path] = [programs / "postgres", "-F", "-D", data, "-k", folder]
-    is_ready: list[str | Path] = [programs / "pg_isready", "--quiet", "--host", folder]
+    initialise = [str(programs / "initdb"), "--no-sync", "-D", str(folder / "data")]
     subprocess.run(
-        [*initialise, "--username=postgres", "--auth=trust"],
+        [*_as_postgres(), *initialise, "--username=postgres", "--auth=trust"],
         check=True,
         stdout=subprocess.DEVNULL,
         cwd=folder,
-        user=user,
-        group=user,
     )
+    return PostgreSQL(folder, programs)
+
+
+@contextmanager
+def run_postgresql() -> Iterator[str]:
+    """A PostgreSQL on a unix socket; the URL of its server."""
+    cluster = create_postgresql()
     server = subprocess.Popen(
-        [*serve, "-c", "listen_addresses="],
-        cwd=folder,
-        stderr=subprocess.DEVNULL,
-        user=user,
-        group=user,
+        [*cluster.command, "-F"], cwd=cluster.folder, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: subprocess.run(is_ready, check=False).returncode == 0, "PostgreSQL")
-        yield f"postgresql://postgres@/postgres?host={folder}"
+        wait_until(cluster.is_ready, "PostgreSQL")
+        yield cluster.url
     finally:
         server.send_signal(signal.SIGQUIT)  # nothing in it is wanted any more
         server.wait()
-        shutil.rmtree(folder)
+        shutil.rmtree(cluster.folder)
+
+
+def _as_postgres() -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+    return as_user if os.getuid() == 0 else []
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 from contouring import drafts
 from contouring.dicom_series import CTSeries
 from contouring.errors import ReleaseCheckError
-from contouring.pipeline import Contouring, contour_series
+from contouring.pipeline import STAGES, Contouring, contour_series
 from contouring.recipe import Cascade
 from contouring.release_check import ReleaseReport
 from contouring.template import Template, WantedStructure
@@ -28,6 +28,7 @@ from workers.job_store import JobStore
 from workers.jobs import JobState, NewJob, Priority
 from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
+from workers.prefetch import Prefetch
 from workers.result_files import REPORT
 from workers.result_store import ResultStore, name_folder
 from workers.series_store import SeriesStore
@@ -41,11 +42,14 @@ def place(tmp_path: Path) -> Workplace:
     engine = open_engine(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
     migrate(engine)
     JobStore(engine).add([_build_job()])
+    leases = LeaseStore(engine, lease_seconds=600.0, limits=AttemptLimits())
+    series = SeriesStore(tmp_path)
     return Workplace(
-        leases=LeaseStore(engine, lease_seconds=600.0, limits=AttemptLimits()),
-        series=SeriesStore(tmp_path),
+        leases=leases,
+        series=series,
         results=ResultStore(tmp_path),
         predictors=Predictors((RELEASED,), 1),
+        prefetch=Prefetch(leases, series, most_bytes=2**30),
         template_folders=(),
         heartbeat_seconds=600.0,
     )
@@ -160,6 +164,25 @@ def test_a_job_for_which_no_memory_suffices_tries_each_way_once(
         run_attempt(job, place)
 
     assert windows == [(16, 256, 256), (16, 128, 256), (16, 128, 128)]
+
+
+def test_the_job_that_opens_the_model_tells_how_long_that_took(
+    place: Workplace, tmp_path: Path
+) -> None:
+    """The first one after a worker's start takes longer, and nobody must wonder why."""
+    place.series.keep("digest", write_small_series(tmp_path / "ct"))
+    jobs = open_jobs(tmp_path)
+    jobs.add([replace(_build_job(), parameters={"number": 2})])
+    told = []
+
+    for _ in range(2):
+        job = place.leases.claim("worker")
+        assert job is not None
+        run_attempt(job, place)
+        report = place.results.find_file(str(jobs.find(job.id).result_folder), REPORT)
+        told.append([*json.loads(report.read_text())["stage_seconds"]])
+
+    assert told == [["open", "find", *STAGES], ["find", *STAGES]]
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, largest: int) -> list[tuple[int, int, int]]:

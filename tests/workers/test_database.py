@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
-from workers.database import migrate, open_engine, writing
+from workers.database import is_out_of_space, migrate, open_engine, writing
 from workers.job_store import JobStore
 from workers.jobs import OutputRecord
 from workers.tables import metadata
@@ -86,6 +88,22 @@ def test_sqlite_waits_for_the_disk(tmp_path: Path) -> None:
         synchronous = connection.scalar(text("PRAGMA synchronous"))
 
     assert (journal, synchronous) == ("wal", 2)
+
+
+def test_a_full_disk_is_told_from_other_failures(tmp_path: Path) -> None:
+    """Senders are told to come again, and the operator to make room."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
+    failed = []
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TABLE large (content BLOB)"))
+        connection.execute(text("PRAGMA max_page_count = 3"))
+        for statement in ("INSERT INTO large VALUES (zeroblob(100000))", "SELECT * FROM missing"):
+            with pytest.raises(OperationalError) as error:
+                connection.execute(text(statement))
+            failed.append(is_out_of_space(error.value))
+    engine.dispose()
+
+    assert failed == [True, False]
 
 
 def test_the_results_of_the_first_version_are_still_found(database_url: str) -> None:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, update
 
-from contouring.composition import Status
 from contouring.errors import JobCancelledError, LeaseLostError
 from contouring.notices import Notice
+from contouring.structures import Status
 from tests.workers.conftest import LIMITS
 from workers.attempt_limits import AttemptLimits
 from workers.database import writing

@@ -22,7 +22,8 @@ from workers.publisher import Publisher
 from workers.queue import QUEUE
 from workers.reconciler import Reconciler
 from workers.redis_server import RedisServer
-from workers.retention_store import Retention, RetentionStore
+from workers.retention import Retention
+from workers.retention_store import RetentionStore
 from workers.series_store import STAGING_SECONDS, SeriesStore
 
 
@@ -177,4 +178,5 @@ def test_redis_keeps_messages_when_it_is_killed(
 
     redis_server.start()
 
+    wait_until(lambda: publisher.count_messages() is not None, "Redis to answer")
     assert publisher.count_messages() == 1

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from contouring.composition import Account, Status
+from contouring.composition import Account
 from contouring.drafts import Output
 from contouring.lint import LintFinding, Severity
 from contouring.notices import Notice
 from contouring.pipeline import Contouring
 from contouring.release_check import ReleaseReport, StructureAgreement
+from contouring.structures import Status
 from workers.jobs import OutputRecord
 from workers.result_files import build_files, build_output_records, build_structure_records
 

@@ -13,14 +13,19 @@ import pytest
 from sqlalchemy import Engine
 
 from contouring.errors import WrongJobStateError
+from tests.workers.arriving import PACS, receive
 from tests.workers.conftest import LIMITS
+from workers.arrival_store import ArrivalStore
+from workers.arrivals import ArrivalState, Verdict
 from workers.database import migrate, open_engine
 from workers.housekeeping import Housekeeping
 from workers.job_store import JobStore
-from workers.jobs import Failure, Job, JobState, NewJob, OutputRecord
+from workers.jobs import Failure, Job, JobState, NewJob, OutputRecord, PlannedDelivery
 from workers.lease_store import LeaseStore, NewResult
+from workers.outbox_store import OutboxStore
 from workers.result_store import ResultStore
-from workers.retention_store import Retention, RetentionStore
+from workers.retention import Retention
+from workers.retention_store import RetentionStore
 from workers.series_store import SeriesStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -253,3 +258,98 @@ def holding(folder: Path) -> list[Path]:
     """The files that hold the canary."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return [path for path in files if CANARY.encode() in path.read_bytes()]
+
+
+def test_what_has_yet_to_reach_a_destination_is_kept(
+    jobs: JobStore,
+    retention: RetentionStore,
+    engine: Engine,
+    clock: Clock,
+    new_job: Callable[..., NewJob],
+) -> None:
+    """Also what was given up: a person must see to it. Then the time counts from the last."""
+    planned = (PlannedDelivery("pacs", "eclipse"), PlannedDelivery("tps", "monaco"))
+    planned += (PlannedDelivery("late", "monaco"),)
+    job = finish_job(jobs, engine, clock, replace(new_job(), planned=planned))
+    outbox = OutboxStore(engine, now=clock)
+    for delivery in (outbox.claim_due(), outbox.claim_due()):
+        assert delivery is not None
+        outbox.succeed(delivery)
+    last = outbox.claim_due()
+    assert last is not None
+    outbox.fail(last, "HTTP 503")
+    clock.now = START + timedelta(days=30)
+    given_up = retention.purge()
+    outbox.deliver(job.id)
+    last = outbox.claim_due()
+    assert last is not None
+    outbox.succeed(last)
+    just_delivered = retention.purge()
+    clock.now = START + timedelta(days=33)
+
+    purged = retention.purge()
+
+    assert (given_up, just_delivered, purged) == ((), (), (job.id,))
+    assert outbox.list_by_job([job.id])[job.id] == ()
+
+
+@pytest.mark.parametrize("why", ["shadow", "superseded"])
+def test_what_never_leaves_is_purged_two_weeks_after_its_end(
+    jobs: JobStore,
+    retention: RetentionStore,
+    engine: Engine,
+    clock: Clock,
+    new_job: Callable[..., NewJob],
+    why: str,
+) -> None:
+    """Nobody would ever deliver it."""
+    job = finish_job(jobs, engine, clock, replace(new_job(), is_shadow=why == "shadow"))
+    if why == "superseded":
+        jobs.supersede([job.id], "the-new-one")
+    clock.now = jobs.find(job.id).finished_at + timedelta(days=13)  # type: ignore[operator]
+    too_early = retention.purge()
+    clock.now += timedelta(days=1)
+
+    assert (too_early, retention.purge()) == ((), (job.id,))
+
+
+def test_what_came_in_goes_with_the_last_job_of_it(
+    jobs: JobStore, retention: RetentionStore, engine: Engine, clock: Clock, done: Job
+) -> None:
+    """Rows of objects and arrivals name the patient's study."""
+    arrivals = ArrivalStore(engine, clock)
+    verdict = Verdict(ArrivalState.ACCEPTED, job_ids=(done.id,))
+    arrivals.note_whole(PACS, receive(range(3)), verdict)
+    kept_before = retention.find_kept().instances
+    for template in ("eclipse", "monaco"):
+        retention.note_delivery(done.id, template)
+    clock.now = START + timedelta(hours=72)
+
+    retention.purge()
+
+    assert len(kept_before) == 3
+    assert retention.find_kept().instances == frozenset()
+    assert arrivals.list_page(10) == ()
+
+
+def test_what_became_no_job_is_forgotten_after_two_weeks(
+    retention: RetentionStore, engine: Engine, clock: Clock
+) -> None:
+    """What another arrival needs stays."""
+    arrivals = ArrivalStore(engine, clock)
+    arrivals.note(PACS, receive(range(3)), 0)
+    (arrival,) = arrivals.find_receiving()
+    judged = arrivals.claim(arrival)
+    assert judged is not None
+    arrivals.close(judged, Verdict(ArrivalState.INCOMPLETE))
+    clock.now = START + timedelta(days=13)
+    arrivals.note(PACS, receive([2]), 0)
+    too_early = (retention.purge(), len(arrivals.list_page(10)))
+    clock.now = START + timedelta(days=14)
+
+    retention.purge()
+
+    (left,) = arrivals.list_page(10)
+    assert too_early == ((), 2)
+    assert left.received == 1
+    assert retention.find_kept().instances == {receive([2])[0].sha256}

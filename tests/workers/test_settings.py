@@ -69,3 +69,11 @@ def test_the_phantoms_model_cannot_be_the_default() -> None:
     """A patient sent without a model must never be contoured with it."""
     with pytest.raises(ValidationError, match="phantom alone"):
         Settings(default_model="commissioning")
+
+
+def test_nothing_is_read_ahead_where_a_job_may_not_lose_its_process_once() -> None:
+    """It might lose it to a series that is not its own."""
+    settings = Settings(prefetch_bytes=1000)
+
+    assert settings.read_ahead_bytes == 1000
+    assert settings.model_copy(update={"child_deaths_limit": 1}).read_ahead_bytes == 0

@@ -28,6 +28,7 @@ from workers.job_store import JobStore
 from workers.jobs import Failure, Job, JobState, NewJob
 from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
+from workers.prefetch import Prefetch
 from workers.queue import build_message
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
@@ -38,11 +39,13 @@ from workers.worker_names import build_worker_name
 def place(engine: Engine, leases: LeaseStore, tmp_path: Path) -> Workplace:
     """A workplace with the test's stores."""
     data = tmp_path / "data"
+    series = SeriesStore(data)
     return Workplace(
         leases=leases,
-        series=SeriesStore(data),
+        series=series,
         results=ResultStore(data),
         predictors=Predictors((), 1),
+        prefetch=Prefetch(leases, series, most_bytes=0),
         template_folders=(),
         heartbeat_seconds=600.0,
     )

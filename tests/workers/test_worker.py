@@ -29,7 +29,8 @@ from workers.publisher import Publisher
 from workers.reconciler import Reconciler
 from workers.redis_server import RedisServer
 from workers.result_store import ResultStore
-from workers.retention_store import Retention, RetentionStore
+from workers.retention import Retention
+from workers.retention_store import RetentionStore
 from workers.series_store import SeriesStore
 
 LONG_SCAN = Scan(slice_offsets_mm=even_offsets(40, 2.5))  # long enough to be killed in its middle

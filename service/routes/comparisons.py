@@ -1,0 +1,33 @@
+"""/v1/jobs/{id}/comparison: what a shadow would have changed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Query
+
+from service.comparisons import ComparisonView, compare_jobs, find_live_job
+from service.context import Context, ContextOf
+from service.problems import PROBLEM_RESPONSES
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
+
+
+@router.get("/{job_id}/comparison")
+async def compare(
+    job_id: str,
+    context: ContextOf,
+    other_id: Annotated[
+        str | None,
+        Query(alias="with", description="A job of the same series; without it the live one."),
+    ] = None,
+) -> ComparisonView:
+    """Hold a job's structure set against another one's of the same series."""
+    return await to_thread.run_sync(_compare, job_id, other_id, context, limiter=context.judging)
+
+
+def _compare(job_id: str, other_id: str | None, context: Context) -> ComparisonView:
+    job = context.jobs.find(job_id)
+    other = find_live_job(job, context) if other_id is None else context.jobs.find(other_id)
+    return compare_jobs(job, other, context)
