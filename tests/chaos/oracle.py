@@ -135,8 +135,11 @@ def _find_leaks(site: Site) -> list[str]:
 
 
 def _check_database(site: Site) -> Finding:
-    with site.engine.connect() as connection:
-        told = connection.scalar(text("PRAGMA integrity_check"))
+    if site.postgresql is not None:
+        told = site.postgresql.find_faults() or "ok"
+    else:
+        with site.engine.connect() as connection:
+            told = connection.scalar(text("PRAGMA integrity_check"))
     return Finding("integrity of the database", str(told), "ok", told == "ok")
 
 

@@ -23,6 +23,7 @@ from workers.queue import QUEUE, RUN_JOB, build_queue
 WORK_SECONDS = 1.5
 BACKLOG = 5  # two are run, and the messages of the others wait in Redis
 LATE = 2  # sent while it is broken
+MOST_TRIES = 10  # for each message that is to be lost
 
 
 def break_redis(folder: Path, scale: Scale) -> list[Finding]:
@@ -107,17 +108,22 @@ def lose_messages(folder: Path, scale: Scale) -> list[Finding]:
     rounds = scale.pick(1, 20)
     with run_site(folder / "site", workers=1, environment=QUICK) as site:
         (worker,) = site.workers
-        for number in range(rounds):
+        lost = 0
+        for number in range(MOST_TRIES * rounds):
             wait_until(lambda: is_listening(site), "a worker that waits for a message")
             os.kill(worker.process_id, signal.SIGSTOP)
             job_id = site.send(write_patient(folder, number))
             wait_until(
                 lambda job=job_id: site.jobs.find(job).state is JobState.QUEUED, "the message"
             )
-            wait_until(lambda: not site.redis.llen(QUEUE), "Redis to have given the message out")
-            worker.signal(signal.SIGKILL)
+            # What it waits with ends after a second: Redis may have nobody to give it to any more.
+            is_lost = not site.redis.llen(QUEUE)
+            worker.signal(signal.SIGKILL if is_lost else signal.SIGCONT)
             site.wait_until_ended()
-        return judge(site)
+            lost += is_lost
+            if lost == rounds:
+                break
+        return [count_all("messages lost on the way", lost, rounds), *judge(site)]
 
 
 def is_listening(site: Site) -> bool:

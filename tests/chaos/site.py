@@ -7,6 +7,7 @@ unless a trial holds it down.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,10 +25,11 @@ from sqlalchemy import select
 
 from service.client import Client
 from tests.chaos.patients import Patient
-from tests.workers.processes import find_children, find_free_port, wait_until
+from tests.workers.processes import PostgreSQL, find_children, find_free_port, wait_until
 from workers.database import open_engine
 from workers.job_store import JobFilter, JobStore
 from workers.jobs import TERMINAL, Job, JobState
+from workers.settings import Settings
 from workers.tables import jobs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,6 +43,10 @@ QUICK = {
     "OARLOCK_RECONCILE_SECONDS": "1",
 }
 """Shorter than a site's, so that a test need not wait for a lease of half a minute."""
+
+
+NODE_COMMAND = (sys.executable, "-m", "cli", "dimse")
+"""The DICOM node, of a site whose environment has a port for it."""
 
 
 @dataclass
@@ -97,6 +103,7 @@ class Site:
     parts: dict[str, Part]
     environment: dict[str, str]
     socket: Path
+    postgresql: PostgreSQL | None = None
     acknowledged: dict[str, Patient] = field(default_factory=dict)  # by the job's id
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -114,7 +121,9 @@ class Site:
 
     @property
     def database_url(self) -> str:
-        """URL of the jobs."""
+        """URL of the jobs, as SQLAlchemy takes it."""
+        if self.postgresql is not None:
+            return Settings(database_url=self.postgresql.url).sql_url
         return f"sqlite:///{self.data / 'oarlock.sqlite'}"
 
     @property
@@ -204,6 +213,9 @@ class Site:
                 part.signal(signal.SIGKILL)
         self.http.close()
         self.redis.close()
+        self.engine.dispose()
+        if self.postgresql is not None:
+            shutil.rmtree(self.postgresql.folder)
 
     def _restart(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):
@@ -221,16 +233,22 @@ def run_site(
     workers: int = 2,
     environment: Mapping[str, str] | None = None,
     prefixes: Mapping[str, Sequence[str]] | None = None,
+    postgresql: PostgreSQL | None = None,
 ) -> Iterator[Site]:
-    """A site of its own in `folder`; `prefixes`: commands to run a piece under, by its name."""
+    """A site of its own in `folder`; `prefixes`: commands to run a piece under, by its name.
+
+    Its jobs are in SQLite, or in `postgresql`, which it takes over.
+    """
     data, logs = folder / "data", folder / "logs"
     for each in (data, logs, folder / "redis"):
         each.mkdir(parents=True, exist_ok=True)
     socket = Path(tempfile.mkdtemp(prefix="chaos-")) / "redis.sock"
     port = find_free_port()
     commands = {
+        **({} if postgresql is None else {"postgresql": postgresql.command}),
         "redis": _redis_command(folder / "redis", socket),
         "service": _service_command(port),
+        **({"dimse": NODE_COMMAND} if "OARLOCK_DIMSE_PORT" in (environment or {}) else {}),
         **{
             f"worker-{number}": [sys.executable, "-m", "tests.chaos.worker"]
             for number in range(workers)
@@ -246,9 +264,10 @@ def run_site(
         "OARLOCK_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "OARLOCK_RESERVE_BYTES": "0",
+        **({} if postgresql is None else {"OARLOCK_DATABASE_URL": postgresql.url}),
         **(environment or {}),
     }
-    site = Site(folder, f"http://127.0.0.1:{port}", parts, set_up, socket)
+    site = Site(folder, f"http://127.0.0.1:{port}", parts, set_up, socket, postgresql)
     try:
         site.start()
         yield site
@@ -267,4 +286,13 @@ def _redis_command(folder: Path, socket: Path) -> list[str]:
 def _service_command(port: int) -> list[str]:
     """As the Dockerfile starts it."""
     app = [sys.executable, "-m", "uvicorn", "--factory", "service.app:create_app"]
-    return [*app, "--host", "127.0.0.1", "--port", str(port), "--timeout-graceful-shutdown", "10"]
+    return [
+        *app,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--timeout-graceful-shutdown",
+        "10",
+        "--no-access-log",
+    ]

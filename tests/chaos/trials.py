@@ -8,8 +8,11 @@ from pathlib import Path
 
 from tests.chaos import (
     clock_trials,
+    database_trials,
+    delivery_trials,
     disk_trials,
     load_trials,
+    network_trials,
     queue_trials,
     soak_trial,
     upload_trials,
@@ -44,6 +47,7 @@ TRIALS = (
     ),
     Trial("everything-killed", "Everything is killed at once", upload_trials.kill_everything),
     Trial("same-series", "Twenty clients send one series at once", upload_trials.send_the_same),
+    Trial("postgresql", "PostgreSQL is killed, and so are workers", database_trials.kill_database),
     Trial("full-disk", "The disk is full", disk_trials.fill_disk, needs_root=True),
     Trial("failing-disk", "Calls to the disk fail", disk_trials.fail_calls, needs_root=True),
     Trial(
@@ -55,5 +59,20 @@ TRIALS = (
     Trial("clocks", "Clocks are wrong, and set", clock_trials.set_clocks),
     Trial("deep-queue", "A thousand jobs wait", load_trials.queue_deep),
     Trial("large-series", "Large series are sent", load_trials.send_large),
+    Trial("cut-stow", "The service is killed in the middle of STOW-RS", network_trials.cut_stow),
+    Trial(
+        "cut-store", "The DICOM node is killed in the middle of C-STORE", network_trials.cut_store
+    ),
+    Trial("redis-away-stow", "Redis is away while STOW-RS sends", network_trials.lose_redis),
+    Trial(
+        "receiver-down", "Receivers are dead, refuse, or break off", delivery_trials.break_receivers
+    ),
+    Trial(
+        "full-disk-stow",
+        "The disk is full while STOW-RS and C-STORE send",
+        network_trials.fill_disk,
+        needs_root=True,
+    ),
+    Trial("crowd", "25 associations and 20 HTTP clients at once", network_trials.crowd),
     Trial("soak", "A long day with all of it", soak_trial.soak),
 )

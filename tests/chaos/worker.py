@@ -23,6 +23,7 @@ from contouring.pipeline import Contouring, Progress, contour_series
 from contouring.provenance import Stamp
 from contouring.recipe import Cascade
 from contouring.template import Template
+from contouring.volume import CTVolume
 from tests.chaos.script import DEAF, Fault, Script, read_script
 from workers.settings import Settings
 from workers.tasks import app
@@ -39,12 +40,13 @@ def contour_by_script(
     stamp: Stamp,
     templates: Sequence[Template],
     progress: Progress,
+    ct: CTVolume | None,
 ) -> Contouring:
     """`contour_series`, after the time and the fault of the series' script."""
     script = read_script(series.description)
     _take_time(script, progress)
     _misbehave(script.fault, cascade)
-    return contour_series(series, cascade, stamp, templates, progress)
+    return contour_series(series, cascade, stamp, templates, progress, ct)
 
 
 def _take_time(script: Script, progress: Progress) -> None:
