@@ -1,0 +1,157 @@
+"""One window of every network through each runtime of the CPU, beside PyTorch and the floor.
+
+The floor is the network's multiply-adds by the fastest float32 convolution or product of matrices
+that this machine did in the same run. Weights are random: time does not depend on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.entrants import ENTRANTS
+from benchmarks.figures import Aim, Row
+from models.card import StageCard
+from models.export.onnx_export import export_network
+from models.networks.cost import FLOATING_POINT_OPERATIONS, measure_cost
+from models.runtimes.onnx_runtime import OnnxPredictor
+from models.runtimes.openvino_runtime import OpenVinoPredictor
+from models.training.recipe_file import Recipe, read_recipe
+from models.training.runs import recipe_network
+
+EAGER, ONNX, OPENVINO = "PyTorch", "ONNX Runtime", "OpenVINO"
+DENSE = "unet"  # whose time should be its arithmetic
+FLOOR_AIM, RUNTIME_AIM = Aim("at most", 1.5), Aim("at most", 0.5)
+CONVOLUTIONS = ((32, 64), (64, 48), (128, 24))  # channels, and samples along each side
+MATRIX = 2048
+PEAK_RUNS = 5
+
+Step = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class NetworkTime:
+    """`seconds`: of one window, per runtime; `floor_seconds`: of its arithmetic alone."""
+
+    recipe: str
+    window_zyx: tuple[int, int, int]
+    seconds: Mapping[str, float]
+    floor_seconds: float
+
+
+def measure_networks(
+    threads: int, runs: int, tell: Callable[[str], None], recipes: Sequence[str] | None = None
+) -> tuple[NetworkTime, ...]:
+    """All networks of `benchmarks.entrants`, or those named."""
+    torch.set_num_threads(threads)
+    tell("the fastest arithmetic")
+    peak = measure_peak()
+    names = recipes or [
+        name for one in ENTRANTS for name in (one.localizer, one.segmenter) if name is not None
+    ]
+    return tuple(_measure(read_recipe(name), peak, threads, runs, tell) for name in names)
+
+
+def measure_peak() -> float:
+    """Floating-point operations a second in float32: the best of some shapes and runs."""
+    steps: list[tuple[float, Step]] = []
+    a, b = torch.rand(MATRIX, MATRIX), torch.rand(MATRIX, MATRIX)
+    steps.append((2.0 * MATRIX**3, lambda: a @ b))
+    for channels, side in CONVOLUTIONS:
+        layer: nn.Module = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
+        layer = layer.to(memory_format=torch.channels_last_3d)
+        image = torch.rand(1, channels, side, side, side)
+        image = image.to(memory_format=torch.channels_last_3d)
+        work = 2.0 * channels**2 * 27 * side**3
+        steps.append((work, lambda layer=layer, image=image: layer(image)))
+    with torch.no_grad():
+        return max(work / min(_time(step) for _ in range(PEAK_RUNS)) for work, step in steps)
+
+
+def _time(step: Step) -> float:
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def _measure(
+    recipe: Recipe, peak: float, threads: int, runs: int, tell: Callable[[str], None]
+) -> NetworkTime:
+    tell(f"{recipe.name}: exporting")
+    torch.manual_seed(0)
+    network, window = recipe_network(recipe).eval(), recipe.sliding_window
+    image = np.random.default_rng(0).uniform(-1, 1, (1, *window)).astype(np.float32)
+    shown = torch.from_numpy(image[:, None])
+    operations = measure_cost(network, window).multiply_adds * FLOATING_POINT_OPERATIONS
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        graph = export_network(network, torch.zeros(1, 1, *window), dynamic_axes=False)
+        (folder / "net.onnx").write_bytes(graph.SerializeToString())
+        channels = recipe.classes
+        stage = _describe(folder, recipe)
+        onnx = OnnxPredictor(folder, stage, channels, threads)
+        openvino = OpenVinoPredictor(folder, stage, channels, threads)
+        ways: dict[str, Step] = {
+            EAGER: lambda: network(shown),
+            ONNX: lambda: onnx.predict(image),
+            OPENVINO: lambda: openvino.predict(image),
+        }
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        with torch.inference_mode():
+            for number in range(runs + 1):
+                for name, step in ways.items():
+                    tell(f"{recipe.name}: {name}, run {number} of {runs}")
+                    found[name].append(_time(step))
+    seconds = {name: median(times[1:]) for name, times in found.items()}
+    return NetworkTime(recipe.name, window, seconds, operations / peak)
+
+
+def _describe(folder: Path, recipe: Recipe) -> StageCard:
+    content: dict[str, Any] = {
+        "artifact": "net.onnx",
+        "sha256": hashlib.sha256((folder / "net.onnx").read_bytes()).hexdigest(),
+        "spacing_mm": "native",
+        "window": recipe.sliding_window,
+        "multiple_of": 1,
+        "intensity": {"hu_range": (-1000, 1000)},
+    }
+    return StageCard.model_validate(content)
+
+
+def build_rows(times: Sequence[NetworkTime]) -> list[Row]:
+    """A dense network beside its floor, each other beside ONNX Runtime."""
+    return [_row(one) for one in times]
+
+
+def _row(one: NetworkTime) -> Row:
+    best = min((OPENVINO, ONNX), key=lambda name: one.seconds[name])
+    is_dense = one.recipe == DENSE
+    window = " x ".join(str(side) for side in one.window_zyx)
+    floor = one.seconds[best] / one.floor_seconds
+    others = ", ".join(f"{name} {one.seconds[name]:.3g} s" for name in one.seconds if name != best)
+    notes = [others]
+    if not is_dense:
+        notes.append(f"{floor:.1f} times its floor of {one.floor_seconds:.3g} s")
+        if one.floor_seconds > RUNTIME_AIM.limit * one.seconds[ONNX]:
+            notes.append(f"half of {ONNX}'s time would be less than the floor")
+    notes.append(f"{one.seconds[EAGER] / one.seconds[best]:.1f} times as fast as PyTorch")
+    return Row(
+        group="Network only, one window",
+        what=f"{one.recipe}, {window}, by {best}",
+        unit="s",
+        ours=one.seconds[best],
+        peer="its arithmetic floor" if is_dense else ONNX,
+        theirs=one.floor_seconds if is_dense else one.seconds[ONNX],
+        aim=FLOOR_AIM if is_dense else RUNTIME_AIM,
+        note="; ".join(notes),
+    )
