@@ -1,38 +1,69 @@
-"""The commands under their names, in the order in which `oarlock --help` shows them."""
+"""The commands under their names, in the order in which `oarlock --help` shows them.
+
+Each is imported when it is asked for: what all of them need together takes seconds to load.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
-from cli.check import check
-from cli.commission import commission
-from cli.contour import contour
-from cli.evaluate import evaluate
-from cli.export import export
-from cli.lint import lint
-from cli.listings import models, templates
-from cli.phantom import phantom
-from cli.server import serve, worker
-from cli.submit import submit
-from cli.train import train
-
-app = typer.Typer(
-    help="Auto-contouring for radiotherapy.", no_args_is_help=True, pretty_exceptions_enable=False
+# The module below `cli`; what it holds is called as the command.
+COMMANDS = MappingProxyType(
+    {
+        "serve": "server",
+        "worker": "server",
+        "dimse": "dimse",
+        "submit": "submit",
+        "contour": "contour",
+        "check": "check",
+        "lint": "lint",
+        "models": "listings",
+        "templates": "listings",
+        "doctor": "doctor",
+        "engines": "engines",
+        "phantom": "phantom",
+        "commission": "commission",
+        "train": "train",
+        "evaluate": "evaluate",
+        "overlaps": "overlaps",
+        "export": "export",
+        "gate": "gate",
+        "rules": "rules",
+        "destinations": "destinations",
+    }
 )
 
-for command in (
-    serve,
-    worker,
-    submit,
-    contour,
-    check,
-    lint,
-    models,
-    templates,
-    phantom,
-    commission,
-    train,
-    evaluate,
-    export,
-):
-    app.command()(command)
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        del ctx
+        return [*COMMANDS]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        del ctx
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+
+def load_command(name: str) -> Any:
+    """One of `COMMANDS`, as click has them."""
+    found = getattr(import_module(f"cli.{COMMANDS[name]}"), name)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        alone.command(name)(found)
+        found = alone
+    command = typer.main.get_command(found)
+    command.name = name  # a group of its own has none
+    return command
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _oarlock() -> None:
+    """Auto-contouring for radiotherapy."""

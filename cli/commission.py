@@ -49,7 +49,12 @@ def commission(
     positions = tuple(dict.fromkeys(one.value for one in position or Position))
     course = Course(scans=tuple(Scan(position=one) for one in positions), all_templates=shipped)
     with Bars(positions) as bars:
-        cascade = open_cascade(bundle, settings.threads)
+        cascade = open_cascade(
+            bundle,
+            settings.threads,
+            runtime=settings.runtime,
+            engines=settings.engine_folder,
+        )
         report = run_commissioning(out_folder, cascade, templates, stamp, bars.show, course)
     verdict = "Every limit holds" if report.passed else "Not every limit holds"
     out.print(f"{verdict}: see {report.path}.", highlight=False, soft_wrap=True)

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from importlib.metadata import version
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import PARTIAL, Folder, Model, Templates, err, refuse, warn, write_file
-from cli.progress_bars import Bars
-from contouring.dicom_series import read_series
-from contouring.errors import ReleaseCheckError
-from contouring.pipeline import Contouring, contour_series
-from contouring.provenance import Stamp
-from models.bundles import RELEASED, find_bundles, pick_bundle
-from models.templates import find_templates
-from workers.job_templates import pick_templates
-from workers.result_files import (
-    build_report,
-    build_withheld_report,
-    encode_report,
-    find_failed,
-    name_rtstruct,
-    name_segmentation,
-)
+from cli.console import Folder, Model, Templates, refuse
+from models.bundles import RELEASED, Bundle, find_bundles, pick_bundle
 from workers.settings import Settings
 
+if TYPE_CHECKING:
+    from contouring.recipe import Cascade
+
 EXAMPLE = "rtstruct.dcm"
+
+Opening = Future[tuple["Cascade", float]]  # and the seconds that it took
 
 
 def contour(
@@ -43,49 +34,42 @@ def contour(
         Path | None, typer.Option(help="Write structures, flags, checks and times (JSON).")
     ] = None,
     preview: Annotated[Path | None, typer.Option(help="Write a picture (PNG).")] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Write into this folder where the time went."),
+    ] = None,
 ) -> None:
     """Contour one CT series in this process, without a server.
 
     Leaves with 3 when structures failed that a template asks for: the others are written.
     """
-    # Loads the runtime, which no other command needs.
-    from models.cascades import open_cascade
-
     settings = Settings()
     bundles = find_bundles((RELEASED, *settings.model_folders))
     bundle = pick_bundle(bundles, model or settings.default_model)
-    templates = pick_templates(
-        find_templates(settings.template_folders), template or settings.default_template_names
+    names = tuple(dict.fromkeys(template or settings.default_template_names))
+    _check_places(output, (report, preview), len(names))
+    with _open_meanwhile(bundle, settings) as opening:
+        # What reads and contours a series takes a second to load: the model opens beside it.
+        from cli.one_series import Wanted, contour_one
+
+        contour_one(ct_folder, names, Wanted(output, report, preview, profile), settings, opening)
+
+
+@contextmanager
+def _open_meanwhile(bundle: Bundle, settings: Settings) -> Iterator[Opening]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(_open, bundle, settings)
+
+
+def _open(bundle: Bundle, settings: Settings) -> tuple[Cascade, float]:
+    # Loads the runtime, which no other command needs.
+    from models.cascades import open_cascade
+
+    started = time.perf_counter()
+    cascade = open_cascade(
+        bundle, settings.threads, runtime=settings.runtime, engines=settings.engine_folder
     )
-    _check_places(output, (report, preview), len(templates))
-    series = read_series(ct_folder)
-    stamp = Stamp(made_at=datetime.now(UTC), software_version=version("oarlock"))
-    with Bars() as bars:
-        cascade = open_cascade(bundle, settings.threads)
-        try:
-            contouring = contour_series(series, cascade, stamp, templates, bars.show)
-        except ReleaseCheckError as error:
-            if report is not None and error.withheld is not None:
-                withheld = build_withheld_report(series, cascade, stamp, error.withheld)
-                write_file(report, encode_report(withheld))
-            raise
-    if report is not None:
-        write_file(report, encode_report(build_report(series, cascade, stamp, contouring)))
-    if preview is not None:
-        write_file(preview, contouring.preview_png)
-    for path, content in _build_outputs(contouring, output).items():
-        write_file(path, content)
-    for warning in contouring.warnings:
-        warn(str(warning))
-    if (failed := find_failed(contouring)) and settings.holds_partial:
-        err.print(
-            f"Not all structures could be contoured: {'; '.join(failed)}. The file holds the "
-            "others: look at what is missing before it is used.",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(PARTIAL)
+    return cascade, time.perf_counter() - started
 
 
 def _check_places(output: Path, files: Iterable[Path | None], template_count: int) -> None:
@@ -97,15 +81,3 @@ def _check_places(output: Path, files: Iterable[Path | None], template_count: in
     for file in files:
         if file is not None and file.is_dir():
             refuse(f"{file} is a folder: give the file to write.")
-
-
-def _build_outputs(contouring: Contouring, output: Path) -> dict[Path, bytes]:
-    """Structure sets and segmentations by the paths to write them to."""
-    is_one = len(contouring.outputs) == 1
-    files = {}
-    for one in contouring.outputs:
-        files[output if is_one else output / name_rtstruct(one.template)] = one.rtstruct
-        if one.segmentation is not None:
-            folder = output.parent if is_one else output
-            files[folder / name_segmentation(one.template)] = one.segmentation
-    return files

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 
 import typer
 
 from cli.console import FAILURE, err, out
 from models.bundles import RELEASED, find_bundles
 from models.templates import find_templates
+from workers.companion import Companion
 from workers.database import migrate, open_engine
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
@@ -58,7 +60,9 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     engine = open_engine(settings.sql_url)
     migrate(engine)
     leases = LeaseStore(engine, settings.lease_seconds, settings.attempt_limits)
-    supervisor = Supervisor(redis_server, leases, settings.stop_seconds)
+    node = Companion("the DICOM node", [sys.executable, "-m", "cli", "dimse"])
+    companions = [node] if settings.dimse_port is not None else []
+    supervisor = Supervisor(redis_server, leases, settings.stop_seconds, companions)
     supervisor.start()
     out.print(f"Oarlock is at http://{settings.host}:{settings.port}/", highlight=False)
     config = uvicorn.Config(
@@ -66,6 +70,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
         host=settings.host,
         port=settings.port,
         timeout_graceful_shutdown=HTTP_STOP_SECONDS,
+        access_log=False,  # addresses of requests name patients and studies
     )
     server = uvicorn.Server(config)
     try:
