@@ -1,19 +1,22 @@
 # Daily commands. Each calls the script or module that does the work, so none needs make.
-.PHONY: help setup demo test chaos serve check format coverage mutation bench bench-geometry networks openapi
+.PHONY: help setup demo test chaos serve check format coverage mutation bench bench-geometry bench-ingest \
+	bench-sizing networks openapi
 
 help:
 	@echo "make demo     contour a phantom through the whole server; results in demo/"
 	@echo "make serve    run the server on this machine until Ctrl-C"
 	@echo "make test     run the whole test suite"
 	@echo "make chaos    kill, freeze and fill whole servers for an hour; writes docs/reliability.md"
-	@echo "make check    lint, types, import contracts, openapi.yaml up to date"
+	@echo "make check    lint, types, import contracts, openapi.yaml and docs/conformance.md up to date"
 	@echo "make format   let ruff format the code and mend what it can"
 	@echo "make openapi  write openapi.yaml anew from the app"
 	@echo "make coverage which branches of contouring/ no test takes"
 	@echo "make mutation do the unit tests notice when the geometry is spoilt?"
-	@echo "make bench    time the pipeline, stage by stage, beside the usual way"
+	@echo "make bench    time everything beside its peers for an hour; writes docs/performance.md"
 	@echo "make networks write the tables of docs/networks.md anew"
 	@echo "make bench-geometry  hold contours against the truth, beside rt-utils'"
+	@echo "make bench-ingest    time what comes in by STOW-RS and C-STORE, beside Orthanc"
+	@echo "make bench-sizing    count the jobs per hour of pinned workers; writes docs/sizing.md"
 
 setup:
 	@./scripts/setup
@@ -39,6 +42,7 @@ check:
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python -m service.openapi --check
+	.venv/bin/python -m service.conformance --check
 
 format:
 	@./scripts/setup test
@@ -63,12 +67,23 @@ bench-geometry:
 	@./scripts/setup test
 	.venv/bin/python -m benchmarks.geometry
 
+# Beside Orthanc on the same machine; a quiet one, or the ratio is all that counts.
+bench-ingest:
+	@./scripts/setup test
+	.venv/bin/python -m benchmarks.ingest
+
+# Pinned workers on a quiet machine for some minutes, then the queue's simulation.
+bench-sizing:
+	@./scripts/setup test training
+	.venv/bin/python -m benchmarks.jobs_per_hour
+	.venv/bin/python -m benchmarks.queueing --page
+
 # From the runs in benchmarks/trained/, the recipes and the networks' own sizes.
 networks:
 	@./scripts/setup test training
 	.venv/bin/python -m benchmarks.networks
 
-# The usual way, which the benchmark compares against, needs PyTorch and MONAI.
+# Beside the usual way, which needs PyTorch and MONAI, for most of an hour; writes docs/performance.md.
 bench:
-	@./scripts/setup test training
-	.venv/bin/python -m benchmarks.pipeline
+	@./scripts/setup test training bench
+	.venv/bin/python -m benchmarks.performance

@@ -12,6 +12,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 OPENKBP = REPOSITORY.parent / "shared" / "openkbp"
 IN_CI = os.environ.get("CI") == "true"
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before anything reads it: threads of several processes that spin on the same cores wait for
+    # each other more than they compute.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def openkbp() -> Path:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
-from cli import app
+from cli.app import COMMANDS
 from service.app import create_app
 
 RUNTIMES = {"onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "torch", "monai"}
@@ -42,13 +41,13 @@ def test_the_dockerfile_has_no_fault_that_hadolint_knows(
 def test_the_composition_is_valid_and_complete(
     repository: Path, find_tool: Callable[[str], str]
 ) -> None:
-    """One file runs the service, both kinds of worker, the queue and the database."""
+    """One file runs service, DICOM node, both kinds of worker, the queue and the database."""
     environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
 
     result = _compose(find_tool, repository, environment, "--profile", "gpu", "config")
     services = yaml.safe_load(result.stdout)["services"]
 
-    assert set(services) == {"service", "worker", "worker-gpu", "redis", "postgres"}
+    assert set(services) == {"service", "dimse", "worker", "worker-gpu", "redis", "postgres"}
     assert all(services[name]["restart"] == "unless-stopped" for name in services)
 
 
@@ -72,7 +71,10 @@ def test_the_composition_is_reached_from_this_machine_only(repository: Path) -> 
         port for service in composition["services"].values() for port in service.get("ports", [])
     ]
 
-    assert ports == ["${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8042}:8042"]
+    assert ports == [
+        "${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8042}:8042",
+        "${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_DICOM_PORT:-11112}:11112",
+    ]
 
 
 def test_every_target_of_the_composition_is_in_the_dockerfile(repository: Path) -> None:
@@ -89,13 +91,12 @@ def test_every_target_of_the_composition_is_in_the_dockerfile(repository: Path) 
 def test_every_image_starts_something_that_exists(repository: Path) -> None:
     """A renamed command would otherwise be missed until a container starts."""
     lines = re.findall(r"^CMD (.+)$", (repository / "Dockerfile").read_text(), re.MULTILINE)
-    group: Any = typer.main.get_command(app)
 
     started = [json.loads(line) for line in lines]
 
     assert {words[0] for words in started} == {"oarlock", "uvicorn"}
     assert {tuple(words[1:]) for words in started if words[0] == "oarlock"} == {("worker",)}
-    assert "worker" in group.commands
+    assert "worker" in COMMANDS
     assert [w[2] for w in started if w[0] == "uvicorn"] == ["service.app:create_app"]
     assert callable(create_app)
 
