@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("torch", reason="needs the training extra")
 
+import cli.gate
+from cli.app import load_command
 from models.bundles import read_bundle
-from models.processor import read_processor
+from models.processor import Processor
+from models.runtimes import choice
 from tests.cli.shell import run
 from tests.models.evaluation.made_evaluations import write_bone_bundle, write_made_data
 
@@ -39,13 +43,30 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert "is not empty" in answer.stderr
 
 
-@pytest.mark.skipif(read_processor().has_bfloat16, reason="this processor has bfloat16")
-def test_bfloat16_is_not_judged_on_a_processor_without_it(tmp_path: Path) -> None:
-    """It would compute in float32, and pass."""
+@pytest.mark.parametrize(
+    ("abilities", "code", "told"),
+    [
+        (("AVX2",), 2, "This processor has no bfloat16"),
+        (("AVX2", "bfloat16"), 0, "Passed: bfloat16 changes the mean Dice by "),
+    ],
+)
+def test_bfloat16_is_judged_on_a_processor_that_has_it(
+    abilities: tuple[str, ...],
+    code: int,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Elsewhere it would compute in float32, and pass."""
+    data = write_made_data(tmp_path / "data")
     bundle = write_bone_bundle(tmp_path / "bundle")
-    given = ("--output", tmp_path / "made", "--precision", "bfloat16")
+    given = ("--precision", "bfloat16", "--split", "all", "--cases", "1")
+    processor = Processor("Fast 9000", 2, abilities)
+    for user in (choice, cli.gate):
+        monkeypatch.setattr(user, "read_processor", lambda: processor)
+    arguments = [bundle, data, "--output", tmp_path / "made", *given]
 
-    answer = run("gate", bundle, tmp_path, *given)
+    answer = CliRunner().invoke(load_command("gate"), [str(one) for one in arguments])
 
-    assert answer.returncode == 2
-    assert "This processor has no bfloat16" in answer.stderr
+    assert answer.exit_code == code, answer.output
+    assert told in " ".join(answer.output.split())
