@@ -14,9 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contouring.windows import blending_weights
-
-Window = tuple[slice, slice, slice]
+from contouring.windows import Window, blending_weights
 
 # Of structures where no window was shown to the network: as sure as networks are of background.
 UNSEEN_LOGIT = -10.0
@@ -53,18 +51,23 @@ class Blend:
         self._total = np.zeros((planes, *shape_yx), np.float32)
         self._logits = np.zeros((channels, planes, *shape_yx), np.float32)
 
-    def has_room_for(self, window: Window) -> bool:
+    def has_room_for(self, part: Window) -> bool:
         """Whether all its planes are among those that are held."""
-        return bool(window[0].stop <= self._first + len(self._total))
+        return bool(part[0].stop <= self._first + len(self._total))
 
-    def add(self, window: Window, answer: NDArray[np.float32]) -> None:
-        """Add logits (channels, z, y, x) of a window that starts at no settled plane."""
-        z = slice(window[0].start - self._first, window[0].stop - self._first)
-        place = (z, *window[1:])
-        self._total[place] += self._weights
+    def add(self, window: Window, part: Window, answer: NDArray[np.float32]) -> None:
+        """Add of the logits (channels, z, y, x) of a window those in a part of it.
+
+        The part starts at no settled plane.
+        """
+        inside = _counted_from(window, part)
+        z = slice(part[0].start - self._first, part[0].stop - self._first)
+        place = (z, *part[1:])
+        weights = self._weights[inside]
+        self._total[place] += weights
 
         def add_channel(channel: int) -> None:
-            _add_weighted(self._logits[channel][place], answer[channel], self._weights)
+            _add_weighted(self._logits[channel][place], answer[channel][inside], weights)
 
         _for_each(add_channel, len(answer))
 
@@ -92,6 +95,14 @@ class Blend:
                 logits[unseen] = UNSEEN_LOGIT
 
         _for_each(divide, len(self._logits))
+
+
+def _counted_from(window: Window, part: Window) -> Window:
+    z, y, x = (
+        slice(inner.start - outer.start, inner.stop - outer.start)
+        for outer, inner in zip(window, part, strict=True)
+    )
+    return z, y, x
 
 
 def _for_each(work: Callable[[int], None], channels: int) -> None:

@@ -9,13 +9,13 @@ margins of the structures that lie near it are kept, and the logits are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contouring.blending import Blend, Slab, Window
+from contouring.blending import Blend, Slab
 from contouring.candidate_region import CandidateRegion, confine
 from contouring.errors import InferenceError
 from contouring.lattice import (
@@ -29,7 +29,7 @@ from contouring.margins import Margin, collect_margins
 from contouring.network_image import NetworkImage
 from contouring.recipe import Predictor, Stage
 from contouring.volume import CTVolume
-from contouring.windows import fit_window, plan_windows
+from contouring.windows import Window, fit_window, heard_parts, plan_windows
 
 FractionDone = Callable[[float], None]
 
@@ -106,9 +106,13 @@ def predict_slabs(
 def _on_lattice(
     slabs: Iterable[Slab], lattice: Lattice, wanted: NDArray[np.bool_] | None
 ) -> Iterator[Slab]:
-    """Without the air that sides were filled up with, and background where nothing is `wanted`."""
+    """Without the air that sides were filled up with, and background where nothing is `wanted`.
+
+    Raises `InferenceError` at logits that are not finite.
+    """
     planes, rows, columns = lattice.shape_zyx
     for slab in slabs:
+        _check_finite(slab.logits)
         logits = slab.logits[:, : planes - slab.first, :rows, :columns]
         if wanted is not None:
             confine(logits, wanted[slab.first : slab.end])
@@ -120,32 +124,31 @@ def _blended(
 ) -> Iterator[Slab]:
     extent = _extent(windows[0])
     blend = None
-    batches = _batches(windows)
-    for number, batch in enumerate(batches):
-        answers = _predicted(predictor, image, batch)
+    heard = tuple(zip(windows, heard_parts(windows), strict=True))
+    at_once = SLICES_AT_ONCE if 1 in extent else 1
+    for first in range(0, len(heard), at_once):
+        batch = heard[first : first + at_once]
+        answers = _predicted(predictor, image, [window for window, _ in batch])
         if extent == image.shape_zyx:
             yield Slab(0, answers[0])
             return
         blend = blend or Blend(answers.shape[1], image.shape_zyx[1:], extent)
-        for window, answer in zip(batch, answers, strict=True):
-            if not blend.has_room_for(window):
-                yield from blend.settle(window[0].start)
-            blend.add(window, answer)
-        done((number + 1) / len(batches))
+        for (window, part), answer in zip(batch, answers, strict=True):
+            if not blend.has_room_for(part):
+                yield from blend.settle(part[0].start)
+            blend.add(window, part, answer)
+        done((first + len(batch)) / len(heard))
     if blend is not None:
         yield from blend.settle(image.shape_zyx[0])
 
 
-def _batches(windows: tuple[Window, ...]) -> list[tuple[Window, ...]]:
-    at_once = SLICES_AT_ONCE if 1 in _extent(windows[0]) else 1
-    return [windows[start : start + at_once] for start in range(0, len(windows), at_once)]
-
-
 def _predicted(
-    predictor: Predictor, image: NetworkImage, batch: tuple[Window, ...]
+    predictor: Predictor, image: NetworkImage, windows: Sequence[Window]
 ) -> NDArray[np.float32]:
-    shown = np.stack([image.window(place) for place in batch])
-    return _checked(predictor.predict(shown), (len(batch), *_extent(batch[0])))
+    shown = np.stack([image.window(place) for place in windows])
+    answer = predictor.predict(shown)
+    _check_shape(answer, (len(windows), *_extent(windows[0])))
+    return answer
 
 
 def _lay_out(ct: CTVolume, stage: Stage, box: BoxMm | None) -> tuple[Lattice, tuple[int, int, int]]:
@@ -177,19 +180,22 @@ def _extent(window: Window) -> tuple[int, int, int]:
     return z, y, x
 
 
-def _checked(answer: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _check_shape(answer: NDArray[np.float32], shape: tuple[int, ...]) -> None:
     """`shape`: windows, z, y, x."""
     if (*answer.shape[:1], *answer.shape[2:]) != shape:
         raise InferenceError(
             f"The network answered with shape {answer.shape} to {shape[0]} windows of {shape[1:]}: "
             "its bundle's card and artifact do not belong together."
         )
-    if not _is_finite(answer):
+
+
+def _check_finite(logits: NDArray[np.float32]) -> None:
+    """Of what was heard of the windows: a sum of weighted answers is finite if each is."""
+    if not all(_is_finite(channel) for channel in logits):
         raise InferenceError(
             "The network answered with values that are not numbers: run the job again, and report "
             "the model if it repeats."
         )
-    return answer
 
 
 def _is_finite(values: NDArray[np.float32]) -> bool:

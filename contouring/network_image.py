@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from contouring.lattice import Lattice, Sampler
 from contouring.recipe import AIR_HU, IntensityRule, Stage
 from contouring.volume import CTVolume
+from contouring.windows import Window
 
-Window = tuple[slice, slice, slice]
 LEAST_PLANES = 16  # sampled at a time: neighbouring slices share what they are sampled from
 
 

@@ -16,7 +16,7 @@ from contouring.lattice import BoxMm, build_lattice
 from contouring.phantom_scan import Scan, even_offsets
 from contouring.recipe import AIR_HU, PercentileRule
 from contouring.volume import CTVolume
-from contouring.windows import blending_weights, plan_windows
+from contouring.windows import blending_weights, heard_parts, plan_windows
 from tests.contouring.grids import SCANS, UNEVEN_SCAN, grid_of, name_of, volume_of
 from tests.contouring.predictors import FunctionPredictor, native, predict_logits, thresholds
 
@@ -221,9 +221,13 @@ def test_windows_are_summed_in_their_order_to_the_last_bit() -> None:
     weights = blending_weights(window)
     total = np.zeros(image.shape, np.float32)
     logits = np.zeros((3, *image.shape), np.float32)
-    for place in plan_windows(image.shape, window, 0.5):
-        logits[(slice(None), *place)] += thresholds(100.0, 250.0).logits_of(image[place]) * weights
-        total[place] += weights
+    windows = plan_windows(image.shape, window, 0.5)
+    for place, part in zip(windows, heard_parts(windows), strict=True):
+        heard = np.zeros(image.shape, bool)
+        heard[part] = True
+        weighted = np.where(heard[place], weights, 0)
+        logits[(slice(None), *place)] += thresholds(100.0, 250.0).logits_of(image[place]) * weighted
+        total[place] += weighted
     assert np.array_equal(fields.logits, logits / total)
     assert set(network.batches) == {1}
 
