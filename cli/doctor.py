@@ -45,7 +45,7 @@ def doctor(
     processor = read_processor()
     findings = examine_runtimes(settings.engine_folder, usual)
     used = _find_used(findings, settings.runtime)
-    timings = [] if used is None else _time(bundles, settings)
+    timings, advice = ([], []) if used is None else _time(bundles, settings)
     if as_json:
         answer = {
             "processor": asdict(processor),
@@ -54,6 +54,7 @@ def doctor(
             "runtimes": [asdict(one) for one in findings],
             "engines": str(settings.engine_folder),
             "models": [asdict(one) for one in timings],
+            "advice": advice,
         }
         typer.echo(json.dumps(answer, indent=1))
     else:
@@ -62,9 +63,9 @@ def doctor(
         out.print(_tabulate_runtimes(findings, used))
         if timings:
             out.print(_tabulate_times(timings))
-            for one in timings:
-                for line in (one.precision, *one.unbuilt):
-                    out.print(f"{one.model}: {line}", markup=False, highlight=False, soft_wrap=True)
+            told = [f"{one.model}: {line}" for one in timings for line in _tell(one)]
+            for line in (*told, *advice):
+                out.print(line, markup=False, highlight=False, soft_wrap=True)
     if used is None:
         err.print(
             f"OARLOCK_RUNTIME={settings.runtime} cannot be used on this machine.", highlight=False
@@ -78,23 +79,39 @@ def _find_used(findings: Sequence[RuntimeFinding], wanted: RuntimeName) -> Runti
     return next((one for one in usable if wanted in (RuntimeName.AUTO, one.name)), None)
 
 
-def _time(bundles: Mapping[str, Bundle], settings: Settings) -> list[ModelTiming]:
-    """Without those that the runtime which was asked for cannot run: each is told."""
-    from models.runtimes.check_up import time_model
+def _time(bundles: Mapping[str, Bundle], settings: Settings) -> tuple[list[ModelTiming], list[str]]:
+    """Without those that the runtime which was asked for cannot run: each is told.
 
-    timings = []
+    And what would be faster, where the choice is Oarlock's own.
+    """
+    from models.runtimes.check_up import find_faster_on_cpu, time_model
+
+    timings, advice = [], []
     with show_bar("models") as done:
         for number, name in enumerate(sorted(bundles)):
+            bundle, threads = bundles[name], settings.threads
             try:
-                timings.append(
-                    time_model(
-                        bundles[name], settings.runtime, settings.threads, settings.engine_folder
-                    )
-                )
+                used = time_model(bundle, settings.runtime, threads, settings.engine_folder)
             except RuntimeUnavailableError as error:
                 warn(f"{name}: {error}")
+            else:
+                timings.append(used)
+                if settings.runtime is RuntimeName.AUTO:
+                    faster = find_faster_on_cpu(used, bundle, threads)
+                    advice += [] if faster is None else [_advise(used, faster)]
             done((number + 1) / len(bundles))
-    return timings
+    return timings, advice
+
+
+def _tell(timing: ModelTiming) -> tuple[str, ...]:
+    return (timing.precision, *timing.unbuilt)
+
+
+def _advise(used: ModelTiming, faster: ModelTiming) -> str:
+    return (
+        f"{used.model}: {faster.runtime} takes {faster.next_seconds:.2f} s a window here, where "
+        f"{used.runtime} takes {used.next_seconds:.2f} s; OARLOCK_RUNTIME={faster.name} asks for it"
+    )
 
 
 def _tabulate_runtimes(findings: Sequence[RuntimeFinding], used: RuntimeFinding | None) -> Table:

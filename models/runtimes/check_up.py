@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -31,6 +33,7 @@ from models.runtimes.choice import (
 
 SMALLEST = RELEASED / "commissioning"  # opens in a moment
 RUNS = 3
+FASTER = 0.8  # of the time: less is within what one measurement differs from the next
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,13 @@ class ModelTiming:
     """Seconds of one window of a model's segmenter.
 
     `first_seconds`: of the first one, with opening the model and preparing the runtime, as the
-    first job of a worker has it; `next_seconds`: of each later one (median). `precision`: what it
-    computes in and why, in words; `unbuilt`: faster runtimes that lack its engines.
+    first job of a worker has it; `next_seconds`: of each later one (median). `runtime`: `name` with
+    version and device; `precision`: what it computes in and why, in words; `unbuilt`: faster
+    runtimes that lack its engines.
     """
 
     model: str
+    name: RuntimeName
     runtime: str
     precision: str
     unbuilt: tuple[str, ...]
@@ -109,6 +114,7 @@ def time_model(
         unbuilt = [one for one in missing if isinstance(one, EngineMissingError)]
         return ModelTiming(
             bundle.card.name,
+            name,
             cascade.runtime,
             _tell_precision(bundle, name),
             () if name.runs_engines else tuple(str(one) for one in unbuilt),
@@ -117,6 +123,29 @@ def time_model(
             median(_run_window(cascade) for _ in range(RUNS)),
         )
     raise missing[0]
+
+
+def find_faster_on_cpu(
+    used: ModelTiming, bundle: Bundle, threads: int | None
+) -> ModelTiming | None:
+    """Another runtime of the CPU on which the model is faster here; None beside a GPU.
+
+    Which one is differs from network to network, and from processor to processor.
+    """
+    if not used.name.runs_on_cpu:
+        return None
+    others = []
+    for name in BEST_FIRST:
+        if name.runs_on_cpu and name is not used.name:
+            with suppress(RuntimeUnavailableError):
+                others.append(time_model(bundle, name, threads))
+    return pick_faster(used, others)
+
+
+def pick_faster(used: ModelTiming, others: Sequence[ModelTiming]) -> ModelTiming | None:
+    """The fastest of the others, if it is faster by more than chance."""
+    best = min(others, key=lambda one: one.next_seconds, default=None)
+    return best if best and best.next_seconds < FASTER * used.next_seconds else None
 
 
 def _tell_precision(bundle: Bundle, runtime: RuntimeName) -> str:
