@@ -16,6 +16,7 @@ from workers.destinations.destinations import resolve_plan, templates_for
 from workers.instances import build_shown_words
 from workers.job_templates import build_parameters
 from workers.jobs import Job, NewJob, PlannedDelivery, build_series_digest
+from workers.request_ids import request_id_now
 
 
 def make_jobs(
@@ -57,6 +58,7 @@ def _build_job(series: CTSeries, digest: str, order: Order, context: Context) ->
         rule=order.rule,
         planned=planned,
         is_shadow=order.is_shadow,
+        request_id=request_id_now.get(),
     )
 
 

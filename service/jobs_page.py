@@ -13,6 +13,8 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from contouring.structures import Status
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.arrivals_table import build_arrivals_table
 from service.context import ContextOf
 from workers.deliveries import Delivery
@@ -96,6 +98,7 @@ router = APIRouter()
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
+@needs(Permission.VIEW)
 def show_jobs(context: ContextOf) -> HTMLResponse:
     """The newest jobs as a page."""
     page = context.jobs.list_page(JobFilter(), ROWS)

@@ -124,6 +124,7 @@ _PLAIN = (
     "legal_hold",
     "rule",
     "is_shadow",
+    "request_id",
     "superseded_by",
     "stage",
     "progress",

@@ -150,6 +150,7 @@ class NewJob:
     rule: str = ""
     planned: tuple[PlannedDelivery, ...] = ()
     is_shadow: bool = False
+    request_id: str | None = None  # of the one that brought it; None where none did
 
     @property
     def key(self) -> str:
@@ -183,6 +184,7 @@ class Job:
     rule: str
     planned: tuple[PlannedDelivery, ...]
     is_shadow: bool
+    request_id: str | None
     superseded_by: str | None  # the job of the same series with a slice that came late
     stage: str | None
     progress: float  # of `stage`, 0 to 1

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import ContextOf
 from service.problems import PROBLEM_RESPONSES
 from workers.arrivals import Arrival, ArrivalState
@@ -51,6 +53,7 @@ class ArrivalListView(BaseModel):
 
 
 @router.get("")
+@needs(Permission.VIEW)
 def list_arrivals(
     context: ContextOf,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,

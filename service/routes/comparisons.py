@@ -7,6 +7,8 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query
 
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.comparisons import ComparisonView, compare_jobs, find_live_job
 from service.context import Context, ContextOf
 from service.problems import PROBLEM_RESPONSES
@@ -15,6 +17,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES
 
 
 @router.get("/{job_id}/comparison")
+@needs(Permission.VIEW)
 async def compare(
     job_id: str,
     context: ContextOf,

@@ -12,6 +12,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.addresses import ROOT, find_root_url
 from service.dicomweb.kept_attributes import tell_metadata
@@ -60,6 +62,7 @@ METADATA: dict[str, Any] = {
 
 
 @router.get("/studies", **SEARCH)
+@needs(Permission.VIEW)
 def search_studies(request: Request, context: ContextOf) -> Response:
     """Search studies."""
     return _search(Level.STUDY, request, context)
@@ -67,6 +70,7 @@ def search_studies(request: Request, context: ContextOf) -> Response:
 
 @router.get("/series", **SEARCH)
 @router.get("/studies/{study}/series", **SEARCH)
+@needs(Permission.VIEW)
 def search_series(request: Request, context: ContextOf) -> Response:
     """Search series, of one study or of all."""
     return _search(Level.SERIES, request, context)
@@ -75,6 +79,7 @@ def search_series(request: Request, context: ContextOf) -> Response:
 @router.get("/instances", **SEARCH)
 @router.get("/studies/{study}/instances", **SEARCH)
 @router.get("/studies/{study}/series/{series}/instances", **SEARCH)
+@needs(Permission.VIEW)
 def search_instances(request: Request, context: ContextOf) -> Response:
     """Search objects, of one series, one study or all."""
     return _search(Level.INSTANCE, request, context)
@@ -83,6 +88,7 @@ def search_instances(request: Request, context: ContextOf) -> Response:
 @router.get("/studies/{study}", **RETRIEVE)
 @router.get("/studies/{study}/series/{series}", **RETRIEVE)
 @router.get("/studies/{study}/series/{series}/instances/{instance}", **RETRIEVE)
+@needs(Permission.FETCH)
 def retrieve(request: Request, context: ContextOf) -> Response:
     """Fetch objects as they are kept; fetching a structure set counts as its delivery."""
     holdings = _find(request, context)
@@ -100,6 +106,7 @@ def retrieve(request: Request, context: ContextOf) -> Response:
 @router.get("/studies/{study}/metadata", **METADATA)
 @router.get("/studies/{study}/series/{series}/metadata", **METADATA)
 @router.get("/studies/{study}/series/{series}/instances/{instance}/metadata", **METADATA)
+@needs(Permission.VIEW)
 def show_metadata(request: Request, context: ContextOf) -> Response:
     """Fetch everything of objects but their pixels."""
     media_type = pick_type(find_accept(request), (DICOM_JSON, DICOM_XML))

@@ -19,6 +19,8 @@ from contouring.errors import (
     UnknownTemplateError,
     WrongJobStateError,
 )
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.multipart_answer import answer_file
 from service.events import Until, follow_job
@@ -56,6 +58,7 @@ def _describe_file(media_type: str, description: str) -> dict[int | str, dict[st
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=UPLOAD_BODY)
+@needs(Permission.SEND)
 async def send_series(request: Request, context: ContextOf) -> IntakeView:
     """Send CT series: one job for each; a job that is known already is answered as it stands."""
     with context.series.stage() as folder, EarlySyncs() as syncs:
@@ -70,6 +73,7 @@ async def send_series(request: Request, context: ContextOf) -> IntakeView:
 
 
 @router.get("")
+@needs(Permission.VIEW)
 def list_jobs(
     context: ContextOf,
     state: JobState | None = None,
@@ -90,18 +94,21 @@ def list_jobs(
 
 
 @router.get("/{job_id}")
+@needs(Permission.FOLLOW)
 def show_job(job_id: str, context: ContextOf) -> JobView:
     """Show one job."""
     return _show(context.jobs.find(job_id), context)
 
 
 @router.delete("/{job_id}", status_code=HTTPStatus.ACCEPTED)
+@needs(Permission.REVIEW)
 def cancel_job(job_id: str, context: ContextOf) -> JobView:
     """Cancel a job that has not ended; a running one stops at its next step."""
     return _show(context.jobs.cancel(job_id), context)
 
 
 @router.post("/{job_id}/retry", status_code=HTTPStatus.ACCEPTED)
+@needs(Permission.REVIEW)
 def retry_job(job_id: str, context: ContextOf) -> JobView:
     """Run a job that ended without a whole result again, as a new attempt."""
     job = context.jobs.retry(job_id)
@@ -110,6 +117,7 @@ def retry_job(job_id: str, context: ContextOf) -> JobView:
 
 
 @router.post("/{job_id}/release")
+@needs(Permission.REVIEW)
 def release_job(job_id: str, context: ContextOf) -> JobView:
     """Give out the files of a partial job, once a person has seen which structures failed."""
     job = context.jobs.release(job_id)
@@ -118,6 +126,7 @@ def release_job(job_id: str, context: ContextOf) -> JobView:
 
 
 @router.post("/{job_id}/deliver", status_code=HTTPStatus.ACCEPTED)
+@needs(Permission.REVIEW)
 def deliver_job(
     job_id: str,
     context: ContextOf,
@@ -140,12 +149,14 @@ def deliver_job(
 
 
 @router.put("/{job_id}/legal-hold")
+@needs(Permission.HOLD)
 def set_legal_hold(job_id: str, context: ContextOf) -> JobView:
     """Keep a job, its series and its results from being purged."""
     return _show(context.jobs.set_legal_hold(job_id, True), context)
 
 
 @router.delete("/{job_id}/legal-hold")
+@needs(Permission.HOLD)
 def lift_legal_hold(job_id: str, context: ContextOf) -> JobView:
     """Let the time after which a job is purged count again."""
     return _show(context.jobs.set_legal_hold(job_id, False), context)
@@ -161,6 +172,7 @@ def lift_legal_hold(job_id: str, context: ContextOf) -> JobView:
         }
     },
 )
+@needs(Permission.FOLLOW)
 def follow(job_id: str, context: ContextOf, until: Until = Until.ENDED) -> EventSourceResponse:
     """Follow a job as server-sent events, until it ends or what it left has been delivered."""
     context.jobs.find(job_id)
@@ -172,6 +184,7 @@ def follow(job_id: str, context: ContextOf, until: Until = Until.ENDED) -> Event
     response_class=FileResponse,
     responses=_describe_file(DICOM, "The structure set."),
 )
+@needs(Permission.FETCH)
 def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None) -> Response:
     """Fetch the RTSTRUCT of a finished job, which counts as its delivery."""
     job, folder = _find_released(job_id, context)
@@ -185,6 +198,7 @@ def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None)
     response_class=FileResponse,
     responses=_describe_file(DICOM, "The segmentation."),
 )
+@needs(Permission.FETCH)
 def fetch_segmentation(
     job_id: str, context: ContextOf, template: TemplateOf = None
 ) -> FileResponse:
@@ -203,6 +217,7 @@ def fetch_segmentation(
     response_class=FileResponse,
     responses=_describe_file("image/png", "The contours drawn on the CT."),
 )
+@needs(Permission.VIEW)
 def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
     """Fetch the preview picture of a finished job."""
     _, folder = _find_result(job_id, context)
@@ -210,6 +225,7 @@ def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
 
 
 @router.get("/{job_id}/report")
+@needs(Permission.VIEW)
 def fetch_report(job_id: str, context: ContextOf) -> ReportView:
     """Fetch the report of a finished job: structures, flags, warnings, the release check.
 

@@ -15,6 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from contouring.errors import StorageFullError, UploadTooLargeError
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.addresses import ROOT, find_root_url
 from service.dicomweb.media_types import DICOM_JSON, DICOM_XML, find_accept, pick_type
@@ -53,12 +55,14 @@ STOW: dict[str, Any] = {
 
 
 @router.post("/studies", **STOW)
+@needs(Permission.SEND)
 async def store(request: Request, context: ContextOf) -> Response:
     """Store objects of any study; each is durable before the answer names it."""
     return await _store(request, context, None)
 
 
 @router.post("/studies/{study}", **STOW)
+@needs(Permission.SEND)
 async def store_study(study: str, request: Request, context: ContextOf) -> Response:
     """Store objects of one study; those of another one fail."""
     return await _store(request, context, study)
