@@ -15,9 +15,7 @@ from workers.settings import Settings
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address or name."""
     try:
-        found = (
-            {host} if _is_address(host) else {info[4][0] for info in socket.getaddrinfo(host, 0)}
-        )
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, 0)}
     except OSError:
         return False
     return all(ipaddress.ip_address(one.partition("%")[0]).is_loopback for one in found)
