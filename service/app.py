@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service.access.declarations import admit, list_routes
 from service.access.guard import Guard
-from service.access.roles import OPEN
+from service.access.roles import MAY, OPEN, Permission, Role
 from service.admitter import Admitter
 from service.context import open_context
 from service.folder_watcher import FolderWatcher
@@ -35,6 +35,19 @@ from service.routes.templates import router as templates_router
 from workers.settings import Settings
 
 API_VERSION = "1"
+SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of `oarlock keys create`, or a token of the OpenID Connect issuer.",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A key as the password, with its name as the user's.",
+    },
+}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -101,4 +114,19 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, routes=app.routes
     )
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    document["components"]["securitySchemes"] = SCHEMES
+    document["security"] = [{name: []} for name in SCHEMES]
+    for path, methods, permission in list_routes(app.routes):
+        for method in methods:
+            operation = document["paths"].get(path, {}).get(method.lower())
+            if operation is not None:
+                _describe_access(operation, permission)
     return document
+
+
+def _describe_access(operation: dict[str, Any], permission: Permission) -> None:
+    if permission is OPEN:
+        operation["security"] = []
+        return
+    roles = [role for role in Role if permission in MAY[role]]
+    operation["x-oarlock-roles"] = [role.value for role in roles]
