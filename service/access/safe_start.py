@@ -7,9 +7,10 @@ import socket
 
 from sqlalchemy import Engine
 
-from contouring.errors import UnsafeStartError
+from contouring.errors import InvalidConfigurationError, UnsafeStartError
 from workers.key_store import KeyStore
 from workers.settings import Settings
+from workers.source_book import read_source_book
 
 
 def is_loopback(host: str) -> bool:
@@ -43,7 +44,15 @@ def check_http_start(settings: Settings, engine: Engine) -> None:
 
 
 def check_node_start(settings: Settings) -> None:
-    """The same for a DICOM node: its senders must be listed, for DIMSE knows no key."""
+    """The same for a DICOM node: its senders must be listed, for DIMSE knows no key.
+
+    Raises `InvalidConfigurationError`, too, for a list that asks for what they are not asked for.
+    """
+    book = read_source_book(settings.sources)
+    if settings.sources and book.wants_certificates and settings.dimse_tls_ca is None:
+        raise InvalidConfigurationError(
+            settings.sources, ["A source has a certificate: set OARLOCK_DIMSE_TLS_CA to its CA."]
+        )
     if settings.sources is None and not is_loopback(settings.dimse_host):
         raise UnsafeStartError(
             settings.dimse_host,

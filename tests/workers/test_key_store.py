@@ -149,7 +149,7 @@ def test_only_an_empty_database_gets_a_first_key_by_itself(engine: Engine) -> No
 
 
 def test_its_last_use_is_noted_to_the_minute(engine: Engine) -> None:
-    """A key that nobody uses can be revoked; a write for each slice would cost more than it tells."""
+    """A key that nobody uses can be revoked; a write for each slice would cost too much."""
     clock = Clock()
     store = KeyStore(engine, clock)
     store.create("archive", ["sender"])
