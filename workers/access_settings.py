@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
@@ -16,6 +17,18 @@ LEAST_SIGNS = 10  # different ones in a key that is chosen by hand
 def _is_hard_to_guess(key: str) -> bool:
     """Whether it has the form of a key and is no word typed again and again."""
     return read_key_id(key) is not None and len(set(key.removeprefix(PREFIX))) >= LEAST_SIGNS
+
+
+def is_private_url(url: str) -> bool:
+    """Whether what comes from there is what its owner said: over TLS, or on this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_here)
+    )
 
 
 class AccessSettings(BaseSettings):
@@ -80,6 +93,13 @@ class AccessSettings(BaseSettings):
                 f"digits: echo {PREFIX}$(openssl rand -hex 32)"
             )
         return key
+
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _comes_by_tls(cls, url: str | None) -> str | None:
+        if url is not None and not is_private_url(url):
+            raise ValueError("keys come by https, or from this machine")
+        return url
 
     @model_validator(mode="after")
     def _has_a_whole_issuer(self) -> Self:

@@ -13,6 +13,7 @@ from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import PyJWKError, PyJWKSetError
 
 from contouring.errors import IssuerUnreachableError, NotAuthenticatedError
+from workers.access_settings import is_private_url
 
 FETCH_SECONDS = 5.0
 FETCH_BYTES = 1024 * 1024
@@ -71,7 +72,7 @@ class IssuerKeys:
         try:
             self._keys = self._fetch()
             self._fetched_at = now
-        except (httpx.HTTPError, ValueError, PyJWKError, PyJWKSetError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, PyJWKError, PyJWKSetError) as error:
             log.error("the keys of %s cannot be had: %s", self._issuer, type(error).__name__)
 
     def _fetch(self) -> Mapping[str, PyJWK]:
@@ -90,7 +91,7 @@ class IssuerKeys:
         if told.get("issuer") != self._issuer:
             raise ValueError("it calls itself by another name")
         url = told.get("jwks_uri")
-        if not isinstance(url, str) or not may_be_asked(url):
+        if not isinstance(url, str) or not is_private_url(url):
             raise ValueError("its keys lie where nobody may fetch them from")
         return url
 
@@ -102,16 +103,6 @@ class IssuerKeys:
 
     def _is_older_than(self, seconds: float) -> bool:
         return self._fetched_at is None or self._seconds() - self._fetched_at > seconds
-
-
-def may_be_asked(url: str) -> bool:
-    """Whether what comes from there is what its owner said: over TLS, or on this machine."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    is_here = parsed.host in ("localhost", "127.0.0.1", "::1")
-    return parsed.scheme == "https" or (parsed.scheme == "http" and is_here)
 
 
 def _read(http: httpx.Client, url: str) -> dict[str, Any]:
