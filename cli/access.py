@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -12,10 +13,21 @@ from sqlalchemy import Engine
 from service.access.roles import Role
 from workers.database import migrate, open_engine
 from workers.settings import Settings
+from workers.sources import PROJECT
+
+
+def _check_project(name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(PROJECT, name):
+        raise typer.BadParameter("it has up to 32 letters, digits and . _ -")
+    return name
+
 
 Roles = Annotated[list[Role], typer.Option("--role", help="What it may do; may be repeated.")]
 Project = Annotated[
-    str | None, typer.Option(help="The only project that it sees; by default, all of them.")
+    str | None,
+    typer.Option(
+        callback=_check_project, help="The only project that it sees; by default, all of them."
+    ),
 ]
 
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from contouring.structures import Status
-from service.access.declarations import needs
+from service.access.declarations import ProjectOf, needs
 from service.access.roles import Permission
 from service.arrivals_table import build_arrivals_table
 from service.context import ContextOf
@@ -99,11 +99,11 @@ router = APIRouter()
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
 @needs(Permission.VIEW)
-def show_jobs(context: ContextOf) -> HTMLResponse:
+def show_jobs(context: ContextOf, project: ProjectOf) -> HTMLResponse:
     """The newest jobs as a page."""
-    page = context.jobs.list_page(JobFilter(), ROWS)
+    page = context.jobs.list_page(JobFilter(project=project), ROWS)
     deliveries = context.outbox.list_by_job([job.id for job in page.jobs])
-    coming = build_arrivals_table(context.arrivals.list_page(ROWS))
+    coming = build_arrivals_table(context.arrivals.list_page(ROWS, project=project))
     table = f'<div id="jobs">{coming}{_build_table(page.jobs, deliveries)}</div>'
     html = PAGE.substitute(style=STYLE, script=SCRIPT, rows=ROWS, table=table)
     return HTMLResponse(html, headers=HEADERS)

@@ -125,6 +125,7 @@ _PLAIN = (
     "rule",
     "is_shadow",
     "request_id",
+    "project",
     "superseded_by",
     "stage",
     "progress",

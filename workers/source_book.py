@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from models.yaml_files import read_yaml_file
-from workers.sources import Source, SourceKind
+from workers.sources import PROJECT, Source, SourceKind
 
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]  # PS3.5 6.2
 Network = Annotated[
@@ -69,6 +69,7 @@ class SourceEntry(_Strict):
     called_ae: AeTitle | None = None
     address: Network | None = None
     certificate: Annotated[str, Field(min_length=1)] | None = None  # its subject, as in RFC 4514
+    project: Annotated[str, Field(pattern=PROJECT)] | None = None
     folder: Path | None = None
     quiet_seconds: Seconds = 30.0
     incomplete_seconds: Seconds = 600.0
@@ -151,7 +152,9 @@ class SourceBook:
         """
         for entry in self._entries:
             if entry.matches(kind, calling_ae, called_ae, address, certificate):
-                return Sender(Source(entry.name, kind, calling_ae, called_ae, address), entry)
+                project = entry.project
+                source = Source(entry.name, kind, calling_ae, called_ae, address, project)
+                return Sender(source, entry)
         if not self._accepts_unknown:
             return None
         name = " ".join(part for part in (kind.value, calling_ae, address) if part)
@@ -173,7 +176,10 @@ class SourceBook:
     def folders(self) -> tuple[tuple[Path, Sender], ...]:
         """The folders to watch."""
         return tuple(
-            (entry.folder, Sender(Source(entry.name, SourceKind.FOLDER), entry))
+            (
+                entry.folder,
+                Sender(Source(entry.name, SourceKind.FOLDER, project=entry.project), entry),
+            )
             for entry in self._entries
             if entry.folder is not None
         )

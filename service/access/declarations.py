@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from anyio import to_thread
+from fastapi import Depends
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from contouring.errors import NotAllowedError, NotAuthenticatedError
+from contouring.errors import NotAllowedError, NotAuthenticatedError, UnknownJobError
 from service.access.principal import Principal
 from service.access.roles import OPEN, Permission
+from workers.job_store import JobStore
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _ATTRIBUTE = "oarlock_permission"
+JOB = "job_id"  # as all paths call it
 NO_KEY = "The request shows no key"
 
 
@@ -53,7 +57,10 @@ def list_routes(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, frozenset[st
 
 
 async def admit(request: Request) -> None:
-    """Hold whoever asks to what the endpoint takes; a dependency of every route."""
+    """Hold whoever asks to what the endpoint takes; a dependency of every route.
+
+    A job of another project is as good as none, whatever is asked of it.
+    """
     permission = find_permission(request.scope.get("endpoint"))
     principal: Principal | None = request.state.principal
     if permission is OPEN:
@@ -62,3 +69,18 @@ async def admit(request: Request) -> None:
         raise NotAuthenticatedError(NO_KEY)
     if permission is None or not principal.may(permission):
         raise NotAllowedError(principal.name, permission or "nothing is declared")
+    job_id = request.path_params.get(JOB)
+    if principal.project is not None and job_id is not None:
+        jobs: JobStore = request.app.state.context.jobs
+        job = await to_thread.run_sync(jobs.find, job_id)
+        if job.project != principal.project:
+            raise UnknownJobError(job_id)
+
+
+def _read_project(request: Request) -> str | None:
+    principal: Principal | None = request.state.principal
+    return None if principal is None else principal.project
+
+
+ProjectOf = Annotated[str | None, Depends(_read_project)]
+"""Parameter of a route that lists or keeps what projects part: the asker's; None means all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ from contouring.errors import NotAuthenticatedError
 from service.access.issuer_keys import IssuerKeys
 from service.access.principal import Principal
 from service.access.roles import read_roles
-from workers.user_store import UserStore
+from workers.sources import PROJECT
+from workers.user_store import User, UserStore
 
 # Never `none`, and never a shared secret (HS256): a public key would pass for it.
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -51,9 +53,16 @@ class Tokens:
         roles = read_roles(name for name in names if isinstance(name, str))
         if user is not None:
             roles |= read_roles(user.roles)
-        listed = None if user is None else user.project
+        return Principal(subject, "user", roles, self._find_project(claims, user))
+
+    def _find_project(self, claims: Mapping[str, Any], user: User | None) -> str | None:
+        """As the site says, or else as the token does where it has to: no word is not all of it."""
+        if user is not None or not self._rules.project_claim:
+            return None if user is None else user.project
         claimed = _find_claim(claims, self._rules.project_claim)
-        return Principal(subject, "user", roles, _pick_project(listed, claimed))
+        if not isinstance(claimed, str) or not re.fullmatch(PROJECT, claimed):
+            raise NotAuthenticatedError("The token names no project")
+        return claimed
 
     def _read(self, token: str) -> Mapping[str, Any]:
         try:
@@ -92,8 +101,3 @@ def _find_claim(claims: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         found = found.get(name) if isinstance(found, dict) else None
     return found
-
-
-def _pick_project(listed: str | None, claimed: object) -> str | None:
-    """What the site says counts before what its identity provider says."""
-    return listed or (claimed if isinstance(claimed, str) and claimed else None)

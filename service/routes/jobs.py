@@ -19,7 +19,7 @@ from contouring.errors import (
     UnknownTemplateError,
     WrongJobStateError,
 )
-from service.access.declarations import needs
+from service.access.declarations import ProjectOf, needs
 from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.multipart_answer import answer_file
@@ -59,13 +59,14 @@ def _describe_file(media_type: str, description: str) -> dict[int | str, dict[st
 
 @router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=UPLOAD_BODY)
 @needs(Permission.SEND)
-async def send_series(request: Request, context: ContextOf) -> IntakeView:
+async def send_series(request: Request, context: ContextOf, project: ProjectOf) -> IntakeView:
     """Send CT series: one job for each; a job that is known already is answered as it stands."""
     with context.series.stage() as folder, EarlySyncs() as syncs:
         upload = await receive_upload(
             request, folder, context.settings, lambda file: syncs.begin(file.path)
         )
-        source = Source("upload", SourceKind.UPLOAD, address=find_address(request))
+        address = find_address(request)
+        source = Source("upload", SourceKind.UPLOAD, address=address, project=project)
         intake = await to_thread.run_sync(take_in, upload, source, syncs, context)
     job_ids = [job.id for job in intake.jobs]
     deliveries = await to_thread.run_sync(context.outbox.list_by_job, job_ids)
@@ -74,8 +75,9 @@ async def send_series(request: Request, context: ContextOf) -> IntakeView:
 
 @router.get("")
 @needs(Permission.VIEW)
-def list_jobs(
+def list_jobs(  # noqa: PLR0913 - what the query may say, each by its name
     context: ContextOf,
+    project: ProjectOf,
     state: JobState | None = None,
     model: str | None = None,
     priority: Priority | None = None,
@@ -84,7 +86,7 @@ def list_jobs(
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> JobListView:
     """List jobs, newest first."""
-    wanted = JobFilter(state, model, priority, series_instance_uid)
+    wanted = JobFilter(state, model, priority, series_instance_uid, project)
     page = context.jobs.list_page(wanted, limit, after)
     deliveries = context.outbox.list_by_job([job.id for job in page.jobs])
     return JobListView(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from contouring.errors import StorageFullError, UploadTooLargeError
 from service.access.declarations import needs
+from service.access.principal import Principal
 from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.addresses import ROOT, find_root_url
@@ -143,7 +145,10 @@ def _find_sender(request: Request, context: Context) -> Sender:
         raise HTTPException(
             HTTPStatus.FORBIDDEN, f"{address} is no source that this server knows; see its operator"
         )
-    return sender
+    principal: Principal = request.state.principal
+    if principal.project is None:
+        return sender
+    return replace(sender, source=replace(sender.source, project=principal.project))
 
 
 def _build_response(answer: StowAnswer, media_type: str, root_url: str) -> Response:

@@ -62,7 +62,14 @@ class Issuer:
     def build_claims(self, **claims: object) -> dict[str, object]:
         """Those of a token that is right, but for what is given."""
         now = int(time.time())
-        right = {"iss": self.url, "aud": AUDIENCE, "sub": SUBJECT, "iat": now, "exp": now + 300}
+        right = {
+            "iss": self.url,
+            "tenant": "trial",
+            "aud": AUDIENCE,
+            "sub": SUBJECT,
+            "iat": now,
+            "exp": now + 300,
+        }
         return {name: value for name, value in {**right, **claims}.items() if value is not None}
 
     def _tell_keys(self) -> object:

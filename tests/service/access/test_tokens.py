@@ -327,16 +327,19 @@ def test_the_site_adds_to_what_a_token_says(
 ) -> None:
     """Roles of both count together; the site's project counts before the token's."""
     users = UserStore(database)
-    without = tokens.identify(issuer.sign())
+    with pytest.raises(NotAuthenticatedError, match="project"):
+        tokens.identify(issuer.sign(tenant=None))  # the site parts projects by a claim
     users.put(User(SUBJECT, ("reviewer", "no-role-of-ours"), "site"))
 
     found = tokens.identify(issuer.sign(realm_access={"roles": "auditor"}, tenant="other"))
     users.remove(SUBJECT)
-    after = tokens.identify(issuer.sign(realm_access=[1, 2], tenant=["x"]))
+    after = tokens.identify(issuer.sign(realm_access=[1, 2], tenant="other"))
+    for project in (["x"], "", "a/b", "a" * 33, "a\n"):
+        with pytest.raises(NotAuthenticatedError, match="project"):
+            tokens.identify(issuer.sign(tenant=project))
 
-    assert (without.roles, without.project) == (frozenset(), None)
     assert (found.roles, found.project) == ({Role.REVIEWER, Role.AUDITOR}, "site")
-    assert (after.roles, after.project) == (frozenset(), None)
+    assert (after.roles, after.project) == (frozenset(), "other")
 
 
 def test_a_token_opens_what_its_roles_may(issuer: Issuer, settings: Settings) -> None:
