@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection
 
@@ -22,6 +23,9 @@ from service.uploads import find_address
 
 EVENT_STREAM = b"text/event-stream"
 LOOKED_AGAIN_SECONDS = 20.0  # whether somebody who follows a job may still do so
+
+
+log = logging.getLogger(__name__)
 
 
 class Guard:
@@ -111,8 +115,10 @@ async def _identify(request: Request, access: Access) -> Principal | None:
 def _count(request: Request, access: Access, error: AccessError) -> AccessError:
     """A right key is let in however often its address has failed: many may share that."""
     if isinstance(error, NotAuthenticatedError):
+        address = find_address(request)
         try:
-            access.limits.count_failure(find_address(request))
+            access.limits.count_failure(address)
         except AccessError as too_many:
             return too_many
+        log.warning("a login from %s failed: %s", address, error.reason)
     return error

@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from service.access import guard, key_ring
 from service.access.declarations import needs
@@ -154,6 +155,33 @@ def test_wrong_keys_are_counted_by_address_and_lock_nobody_out(settings: Setting
     assert "Retry-After" in failed[-1].headers
     assert right.status_code == 200
     assert asked == [401] * 10
+
+
+def test_a_failed_login_is_in_the_log_without_what_was_shown(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever watches the log sees who tries, and learns no key that is nearly right."""
+    wrong = KEY[:-1] + "_"
+
+    client.get("/v1/jobs", headers=show(wrong))
+
+    (line,) = [record for record in caplog.records if "a login from" in record.getMessage()]
+    assert "testclient failed: The key is not known" in line.getMessage()
+    assert wrong not in caplog.text
+
+
+def test_without_its_database_nobody_is_blamed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that cannot be looked up is not wrong: the sender must try again, and probes go on."""
+
+    def fail(*_: object) -> None:
+        raise OperationalError("select", {}, OSError("away"))
+
+    monkeypatch.setattr(KeyStore, "find", fail)
+
+    expect_problem(client.get("/v1/jobs", headers=show(KEY)), 503, "database-unreachable")
+    assert client.get("/health/live", headers=show(KEY)).status_code == 200
 
 
 def test_a_revoked_key_is_refused_within_a_minute(
