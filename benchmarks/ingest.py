@@ -32,7 +32,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.servers import Server, run_oarlock, run_orthanc
+from benchmarks.servers import KEY, Server, run_oarlock, run_orthanc
 from benchmarks.slices import write_slices
 
 PER_REQUEST = 20
@@ -53,7 +53,7 @@ def send_by_stow(server: Server, files: list[Path]) -> None:
     """One client, one connection, 20 objects a request; every one must be acknowledged."""
     connection = HTTPConnection("127.0.0.1", server.http_port, timeout=SEND_SECONDS)
     kind = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
-    headers = {"Content-Type": kind, "Accept": "application/dicom+json"}
+    headers = {"Content-Type": kind, "Accept": "application/dicom+json", "X-API-Key": KEY}
     for start in range(0, len(files), PER_REQUEST):
         batch = files[start : start + PER_REQUEST]
         connection.request("POST", server.stow_path, _join(batch), headers)

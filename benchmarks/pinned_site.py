@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.servers import find_free_port, run_process, wait_for
+from benchmarks.servers import KEY, find_free_port, run_process, wait_for
 from benchmarks.throughput import Cores, Span
 from service.client import Client
 from workers.database import open_engine
@@ -50,7 +50,7 @@ class PinnedSite:
 
     def send(self, files: Sequence[Path], model: str) -> None:
         """Upload one series by HTTP."""
-        with Client(self._url) as client:
+        with Client(self._url, KEY) as client:
             answer = client.send(files, {"model": model})
         if len(answer["jobs"]) != 1:
             raise RuntimeError(f"the upload made no job of its own: {answer}")
@@ -81,7 +81,7 @@ class PinnedSite:
     def read_runtime(self) -> str:
         """What ran the networks, by the report of a job."""
         job = self._list_jobs()[0]
-        with Client(self._url) as client:
+        with Client(self._url, KEY) as client:
             report = json.loads(client.fetch(f"/v1/jobs/{job.id}/report"))
         return str(report["model"]["runtime"])
 
@@ -131,6 +131,7 @@ def _run_service(folder: Path, redis_url: str) -> Iterator[PinnedSite]:
         "OARLOCK_DATA": str(folder / "data"),
         "OARLOCK_REDIS_URL": redis_url,
         "OARLOCK_RESERVE_BYTES": "0",
+        "OARLOCK_FIRST_KEY": KEY,
     }
     app = [sys.executable, "-m", "uvicorn", "--factory", "service.app:create_app"]
     command = [*app, "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]

@@ -13,10 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import httpx
 
 START_SECONDS = 60.0
+KEY = f"oarlock_bench{token_hex(24)}"
+"""Of the Oarlock that is timed."""
+
 ORTHANC = ("/usr/sbin/Orthanc", "/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
@@ -44,6 +48,7 @@ def run_oarlock(folder: Path) -> Iterator[Server]:
         "OARLOCK_SOURCES": str(sources),
         "OARLOCK_DIMSE_PORT": str(dicom_port),
         "OARLOCK_RESERVE_BYTES": "0",
+        "OARLOCK_FIRST_KEY": KEY,
     }
     command = [sys.executable, "-m", "cli", "serve"]
     with run_process(command, folder / "log", environment):

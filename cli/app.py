@@ -16,8 +16,11 @@ from typer.core import TyperGroup
 COMMANDS = MappingProxyType(
     {
         "serve": "server",
+        "service": "server",
         "worker": "server",
         "dimse": "dimse",
+        "keys": "keys",
+        "users": "users",
         "submit": "submit",
         "contour": "contour",
         "check": "check",

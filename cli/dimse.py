@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 
 from cli.console import out
+from workers.request_ids import set_up_logging
 from workers.settings import Settings
 
 DEFAULT_PORT = 11112  # registered for DICOM
@@ -18,10 +18,12 @@ def dimse() -> None:
     `oarlock serve` runs this by itself where OARLOCK_DIMSE_PORT is set.
     """
     # A library of its own; the other commands start faster without it.
+    from service.access.safe_start import check_node_start
     from service.dimse.node import Node
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    set_up_logging()
     settings = Settings()
+    check_node_start(settings)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

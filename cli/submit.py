@@ -33,6 +33,9 @@ def submit(
     model: Model = None,
     template: Templates = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Go before normal jobs.")] = False,
+    key_file: Annotated[
+        Path | None, typer.Option(help="File of the key to show; without it, OARLOCK_KEY.")
+    ] = None,
 ) -> None:
     """Send a folder to a server, wait, and save RTSTRUCTs, preview, report and a table.
 
@@ -41,7 +44,7 @@ def submit(
     """
     settings = Settings()
     order = Order(model, template or (), urgent)
-    with Client(url or f"http://{settings.host}:{settings.port}") as client:
+    with Client(url or settings.own_url, _read_key(key_file, settings)) as client:
         with Bars() as bars:
             submission = submit_folder(client, folder, order, bars.show_job)
         save_results(client, submission.jobs, output)
@@ -56,6 +59,12 @@ def submit(
         raise typer.Exit(UNUSABLE_INPUT)
     if JobState.PARTIAL in states:
         raise typer.Exit(PARTIAL)
+
+
+def _read_key(file: Path | None, settings: Settings) -> str | None:
+    if file is not None:
+        return file.read_text().strip()
+    return settings.key.get_secret_value() if settings.key else None
 
 
 def _show_job(job: dict[str, Any]) -> None:

@@ -187,7 +187,7 @@ def _admit(
             refusals[decision.refusal] = "refused-by-rule"
             continue
         try:
-            jobs += make_jobs(series, files, decision.jobs, context)
+            jobs += make_jobs(series, files, decision.jobs, arrival.source.project, context)
         except OarlockError as error:
             log.error("a series cannot become a job as the rules say: %s", error)
             refusals[str(error)] = error.code

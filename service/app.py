@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.access.declarations import admit, list_routes
+from service.access.guard import Guard
+from service.access.roles import MAY, OPEN, Permission, Role
 from service.admitter import Admitter
 from service.context import open_context
 from service.folder_watcher import FolderWatcher
@@ -17,8 +20,10 @@ from service.jobs_page import router as page_router
 from service.metrics import JobCollector, add_request_metrics
 from service.metrics import router as metrics_router
 from service.problems import Problem, add_problem_handlers
+from service.request_ids import RequestIds
 from service.routes.arrivals import router as arrivals_router
 from service.routes.comparisons import router as comparisons_router
+from service.routes.description import router as description_router
 from service.routes.dicomweb import router as dicomweb_router
 from service.routes.health import router as health_router
 from service.routes.jobs import router as jobs_router
@@ -30,6 +35,19 @@ from service.routes.templates import router as templates_router
 from workers.settings import Settings
 
 API_VERSION = "1"
+SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of `oarlock keys create`, or a token of the OpenID Connect issuer.",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A key as the password, with its name as the user's.",
+    },
+}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -60,9 +78,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Both pages load scripts from the internet, which a hospital does not let them do.
         docs_url=None,
         redoc_url=None,
+        # A route of its own says who may read it, as all do.
+        openapi_url=None,
+        dependencies=[Depends(admit)],
     )
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
-    app.state.registry = add_request_metrics(app)
     add_problem_handlers(app)
     for router in (
         jobs_router,
@@ -74,11 +94,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         comparisons_router,
         stow_router,
         dicomweb_router,
+        description_router,
         health_router,
         metrics_router,
         page_router,
     ):
         app.include_router(router)
+    open_paths = [path for path, _, permission in list_routes(app.routes) if permission is OPEN]
+    # The last one is the first that a request meets.
+    app.add_middleware(Guard, open_paths=open_paths)
+    app.state.registry = add_request_metrics(app)
+    app.add_middleware(RequestIds)
     return app
 
 
@@ -88,4 +114,19 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, routes=app.routes
     )
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    document["components"]["securitySchemes"] = SCHEMES
+    document["security"] = [{name: []} for name in SCHEMES]
+    for path, methods, permission in list_routes(app.routes):
+        for method in methods:
+            operation = document["paths"].get(path, {}).get(method.lower())
+            if operation is not None:
+                _describe_access(operation, permission)
     return document
+
+
+def _describe_access(operation: dict[str, Any], permission: Permission) -> None:
+    if permission is OPEN:
+        operation["security"] = []
+        return
+    roles = [role for role in Role if permission in MAY[role]]
+    operation["x-oarlock-roles"] = [role.value for role in roles]

@@ -28,10 +28,11 @@ class RefusedRequestError(RuntimeError):
 
 
 class Client:
-    """Sends series to one server and fetches what becomes of them."""
+    """Sends series to one server and fetches what becomes of them; `key`: or a token."""
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT)
+    def __init__(self, url: str, key: str | None = None) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT, headers=headers)
 
     def __enter__(self) -> Self:
         return self

@@ -68,7 +68,8 @@ def compare_jobs(job: Job, other: Job, context: Context) -> ComparisonView:
 def find_live_job(job: Job, context: Context) -> Job:
     """The job whose result left, of the same series; raises 409 where there is none."""
     for other in context.jobs.find_by_series(job.series_digest):
-        if other.id != job.id and not other.is_shadow and other.outputs:
+        is_ours = other.id != job.id and other.project == job.project
+        if is_ours and not other.is_shadow and other.outputs:
             return other
     raise HTTPException(
         HTTPStatus.CONFLICT,

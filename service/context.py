@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from contouring.template import Template
 from models.bundles import RELEASED, Bundle, find_bundles, pick_bundle
 from models.templates import find_templates
+from service.access.access import Access, open_access
 from service.rules.rule_book import RuleBook
 from service.rules.rule_file import KnownNames
 from workers.arrival_store import ArrivalStore
@@ -42,6 +43,7 @@ class Context:
     """Everything of one running service."""
 
     settings: Settings
+    access: Access
     bundles: dict[str, Bundle]
     templates: dict[str, Template]
     jobs: JobStore
@@ -98,6 +100,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
     try:
         yield Context(
             settings=settings,
+            access=open_access(engine, settings),
             bundles=bundles,
             templates=templates,
             jobs=jobs,

@@ -51,9 +51,8 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
         orders = [_hasten(order, upload.fields) for order in decision.jobs]
         received = _keep(series, checksums, syncs, context)
         kept = {one.path: context.instances.find(one.sha256) for one in received}
-        made = make_jobs(
-            _move(series, kept), {kept[one.path]: one.sha256 for one in received}, orders, context
-        )
+        by_place = {kept[one.path]: one.sha256 for one in received}
+        made = make_jobs(_move(series, kept), by_place, orders, source.project, context)
         context.arrivals.note_whole(source, received, _build_verdict(made))
         jobs += made
     if not jobs:

@@ -16,10 +16,15 @@ from workers.destinations.destinations import resolve_plan, templates_for
 from workers.instances import build_shown_words
 from workers.job_templates import build_parameters
 from workers.jobs import Job, NewJob, PlannedDelivery, build_series_digest
+from workers.request_ids import request_id_now
 
 
 def make_jobs(
-    series: CTSeries, checksums: Mapping[Path, str], orders: Sequence[Order], context: Context
+    series: CTSeries,
+    checksums: Mapping[Path, str],
+    orders: Sequence[Order],
+    project: str | None,
+    context: Context,
 ) -> tuple[Job, ...]:
     """Record a job for each order; on return the jobs and their files survive a crash.
 
@@ -32,7 +37,7 @@ def make_jobs(
     digest = build_series_digest(instances.items())
     new_jobs = [_build_job(series, digest, order, context) for order in orders]
     context.series.keep(digest, list(files))
-    return context.jobs.add(replace(job, instances=instances) for job in new_jobs)
+    return context.jobs.add(replace(job, instances=instances, project=project) for job in new_jobs)
 
 
 def check_order(order: Order, context: Context) -> None:
@@ -57,6 +62,7 @@ def _build_job(series: CTSeries, digest: str, order: Order, context: Context) ->
         rule=order.rule,
         planned=planned,
         is_shadow=order.is_shadow,
+        request_id=request_id_now.get(),
     )
 
 

@@ -13,6 +13,8 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from contouring.structures import Status
+from service.access.declarations import ProjectOf, needs
+from service.access.roles import Permission
 from service.arrivals_table import build_arrivals_table
 from service.context import ContextOf
 from workers.deliveries import Delivery
@@ -96,11 +98,12 @@ router = APIRouter()
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
-def show_jobs(context: ContextOf) -> HTMLResponse:
+@needs(Permission.VIEW)
+def show_jobs(context: ContextOf, project: ProjectOf) -> HTMLResponse:
     """The newest jobs as a page."""
-    page = context.jobs.list_page(JobFilter(), ROWS)
+    page = context.jobs.list_page(JobFilter(project=project), ROWS)
     deliveries = context.outbox.list_by_job([job.id for job in page.jobs])
-    coming = build_arrivals_table(context.arrivals.list_page(ROWS))
+    coming = build_arrivals_table(context.arrivals.list_page(ROWS, project=project))
     table = f'<div id="jobs">{coming}{_build_table(page.jobs, deliveries)}</div>'
     html = PAGE.substitute(style=STYLE, script=SCRIPT, rows=ROWS, table=table)
     return HTMLResponse(html, headers=HEADERS)

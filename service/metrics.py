@@ -12,6 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import Context, ContextOf
 
 router = APIRouter(tags=["metrics"])
@@ -93,6 +95,7 @@ def add_request_metrics(app: FastAPI) -> CollectorRegistry:
 
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
+@needs(Permission.SEE_HEALTH)
 def show_metrics(request: Request, _context: ContextOf) -> Response:
     """All metrics in Prometheus' text format."""
     registry: CollectorRegistry = request.app.state.registry

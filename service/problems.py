@@ -12,17 +12,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from contouring import errors
+from service.request_ids import HEADER
 from workers.database import is_out_of_space
+from workers.request_ids import NO_REQUEST, request_id_now
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:oarlock:problem:"
+CHALLENGE = 'Basic realm="Oarlock", charset="UTF-8", Bearer realm="Oarlock"'  # RFC 9110 11.6.1
 
 STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.OarlockError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -56,6 +59,13 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
     # A server does not start with one: over HTTP it is a file that a request sent.
     errors.InvalidConfigurationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnsafeStartError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.AccessError: HTTPStatus.FORBIDDEN,
+    errors.NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
+    errors.NotAllowedError: HTTPStatus.FORBIDDEN,
+    errors.CrossSiteError: HTTPStatus.FORBIDDEN,
+    errors.TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.IssuerUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DerivationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.StructureSetError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ReleaseCheckError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -99,13 +109,13 @@ def build_problem(
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error with a problem."""
-    app.add_exception_handler(errors.OarlockError, _answer_oarlock_error)
+    app.add_exception_handler(errors.OarlockError, answer_oarlock_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(DataError, _answer_unstorable)
     app.add_exception_handler(OSError, _answer_storage_error)
-    app.add_exception_handler(OperationalError, _answer_database_error)
+    app.add_exception_handler(OperationalError, answer_database_error)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -121,14 +131,20 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _answer_oarlock_error(_request: Request, error: Exception) -> JSONResponse:
+async def answer_oarlock_error(_request: Request, error: Exception) -> JSONResponse:
+    """The problem of an error of the tree."""
     assert isinstance(error, errors.OarlockError)
     faults: Sequence[str] = ()
     if isinstance(error, errors.EverySeriesRefusedError):
         faults = error.reasons
     if isinstance(error, errors.InvalidConfigurationError):
         faults = error.faults
-    return build_problem(STATUS[type(error)], error.code, str(error), faults)
+    answer = build_problem(STATUS[type(error)], error.code, str(error), faults)
+    if isinstance(error, errors.NotAuthenticatedError):
+        answer.headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, errors.TooManyRequestsError):
+        answer.headers["Retry-After"] = error.seconds
+    return answer
 
 
 async def _answer_invalid_request(_request: Request, error: Exception) -> JSONResponse:
@@ -172,8 +188,9 @@ async def _answer_storage_error(request: Request, error: Exception) -> JSONRespo
     return build_problem(status, code, detail)
 
 
-async def _answer_database_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, OperationalError)
+async def answer_database_error(request: Request, error: Exception) -> JSONResponse:
+    """The problem of a database that cannot be read or written."""
+    assert isinstance(error, SQLAlchemyError)
     log.error("%s %s: the database failed", request.method, request.url.path, exc_info=error)
     if is_out_of_space(error):
         detail = (
@@ -193,8 +210,11 @@ async def _answer_unstorable(_request: Request, _error: Exception) -> JSONRespon
 
 async def _answer_unexpected(request: Request, _error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path)
-    return build_problem(
+    answer = build_problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal-error",
         "Oarlock met an unexpected error: try again, and if it stays, read the server's log.",
     )
+    # This one is answered past all middleware.
+    answer.headers[HEADER] = request_id_now.get() or NO_REQUEST
+    return answer

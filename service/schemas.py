@@ -120,6 +120,10 @@ class JobView(BaseModel):
     is_shadow: bool = Field(
         description="Whether its result stays here, to be compared at `links.comparison`."
     )
+    request_id: str | None = Field(
+        description="X-Request-ID of the upload that it was made of; null if it came another way."
+    )
+    project: str | None = Field(description="Whose it is alone; null: the whole site's.")
     superseded_by: str | None = Field(
         description="Id of the job that counts in its place: slices of its series came late."
     )
@@ -219,6 +223,8 @@ def build_job_view(job: Job, deliveries: Iterable[Delivery]) -> JobView:
         legal_hold=job.legal_hold,
         rule=job.rule,
         is_shadow=job.is_shadow,
+        request_id=job.request_id,
+        project=job.project,
         superseded_by=job.superseded_by,
         warnings=list(job.warnings),
         structures=[StructureView(**asdict(structure)) for structure in job.structures],

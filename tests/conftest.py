@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.keys import ENVIRONMENT
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 OPENKBP = REPOSITORY.parent / "shared" / "openkbp"
 IN_CI = os.environ.get("CI") == "true"
+
+# Also of every process that a test starts.
+os.environ.update(ENVIRONMENT)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before anything reads it: threads of several processes that spin on the same cores wait for

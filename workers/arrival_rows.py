@@ -28,7 +28,8 @@ def build_arrival_row(
         "id": str(uuid.uuid4()),
         "state": state,
         "source": asdict(source),
-        "source_name": source.name,
+        "source_name": source.key,
+        "project": source.project,
         "study_instance_uid": first.study_instance_uid,
         "series_instance_uid": first.series_instance_uid,
         "modality": first.modality,
@@ -70,7 +71,7 @@ def find_in_state(
     """The newest arrival of a source and series in this state; it is locked until the commit."""
     mine = select(arrivals.c.id).where(
         arrivals.c.series_instance_uid == first.series_instance_uid,
-        arrivals.c.source_name == source.name,
+        arrivals.c.source_name == source.key,
         arrivals.c.state == state,
     )
     newest = mine.order_by(arrivals.c.created_at.desc(), arrivals.c.id).limit(1)

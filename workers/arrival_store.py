@@ -191,9 +191,14 @@ class ArrivalStore:
             clock, seconds = read_lease_clock(connection)
             return tuple(read_arrival(row, clock, seconds) for row in connection.execute(earlier))
 
-    def list_page(self, limit: int, before: str | None = None) -> tuple[Arrival, ...]:
+    def list_page(
+        self, limit: int, before: str | None = None, project: str | None = None
+    ) -> tuple[Arrival, ...]:
         """Up to `limit` arrivals, newest first, that began before the one with id `before`."""
-        query = select(arrivals).order_by(arrivals.c.created_at.desc(), arrivals.c.id.desc())
+        query = select(arrivals)
+        if project is not None:
+            query = query.where(arrivals.c.project == project)
+        query = query.order_by(arrivals.c.created_at.desc(), arrivals.c.id.desc())
         with self._reading.connect() as connection:
             clock, seconds = read_lease_clock(connection)
             if before is not None:
@@ -299,7 +304,7 @@ class ArrivalStore:
 def _of_same_series(arrival: Arrival) -> ColumnElement[bool]:
     return and_(
         arrivals.c.series_instance_uid == arrival.series_instance_uid,
-        arrivals.c.source_name == arrival.source.name,
+        arrivals.c.source_name == arrival.source.key,
     )
 
 

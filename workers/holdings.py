@@ -12,7 +12,7 @@ from workers.deliveries import DeliveryState
 from workers.instance_files import InstanceFiles
 from workers.jobs import JobState
 from workers.result_store import ResultStore
-from workers.tables import instances, jobs, outbox
+from workers.tables import arrivals, arrived_instances, instances, jobs, outbox
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,21 @@ class Holding:
 class Holdings:
     """Objects of one database and data folder."""
 
-    def __init__(self, engine: Engine, files: InstanceFiles, results: ResultStore) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        files: InstanceFiles,
+        results: ResultStore,
+        project: str | None = None,
+    ) -> None:
+        self._project = project
         self._engine = engine
         self._files = files
         self._results = results
+
+    def of_project(self, project: str | None) -> Holdings:
+        """What is a project's alone; all of it for None."""
+        return Holdings(self._engine, self._files, self._results, project)
 
     def find(
         self,
@@ -49,6 +60,8 @@ class Holdings:
         """
         query = select(instances).select_from(instances.outerjoin(jobs))
         query = query.where(or_(instances.c.job_id.is_(None), _may_leave()))
+        if self._project is not None:
+            query = query.where(or_(jobs.c.project == self._project, _came_for(self._project)))
         pairs = (
             (instances.c.study_instance_uid, studies),
             (instances.c.series_instance_uid, series),
@@ -78,6 +91,20 @@ class Holdings:
             return self._files.find(sha256)
         folder, _, name = file.rpartition("/")
         return self._results.find_file(folder, name)
+
+
+def _came_for(project: str) -> ColumnElement[bool]:
+    """An object that is shared with others, for it is kept by its content, is a project's, too."""
+    came = arrived_instances.join(arrivals, arrivals.c.id == arrived_instances.c.arrival_id)
+    return (
+        exists()
+        .select_from(came)
+        .where(
+            arrived_instances.c.sha256 == instances.c.sha256,
+            arrivals.c.project == project,
+            instances.c.job_id.is_(None),
+        )
+    )
 
 
 def _may_leave() -> ColumnElement[bool]:

@@ -124,6 +124,8 @@ _PLAIN = (
     "legal_hold",
     "rule",
     "is_shadow",
+    "request_id",
+    "project",
     "superseded_by",
     "stage",
     "progress",

@@ -65,6 +65,7 @@ class JobFilter:
     model_name: str | None = None
     priority: Priority | None = None
     series_instance_uid: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -272,5 +273,6 @@ def _build_conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
         jobs.c.model_name: wanted.model_name,
         jobs.c.priority: wanted.priority,
         jobs.c.series_instance_uid: wanted.series_instance_uid,
+        jobs.c.project: wanted.project,
     }
     return [column == value for column, value in pairs.items() if value is not None]

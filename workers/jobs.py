@@ -150,11 +150,13 @@ class NewJob:
     rule: str = ""
     planned: tuple[PlannedDelivery, ...] = ()
     is_shadow: bool = False
+    request_id: str | None = None  # of the one that brought it; None where none did
+    project: str | None = None  # whose it is alone; None means the whole site's
 
     @property
     def key(self) -> str:
-        """Identity: the same series, model and parameters have the same key."""
-        return build_job_key(self.series_digest, self.model_checksum, self.parameters)
+        """Identity: the same series, model and parameters have the same key in one project."""
+        return build_job_key(self.series_digest, self.model_checksum, self.parameters, self.project)
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ class Job:
     rule: str
     planned: tuple[PlannedDelivery, ...]
     is_shadow: bool
+    request_id: str | None
+    project: str | None
     superseded_by: str | None  # the job of the same series with a slice that came late
     stage: str | None
     progress: float  # of `stage`, 0 to 1
@@ -201,16 +205,20 @@ def build_series_digest(instances: Iterable[tuple[str, str]]) -> str:
     return _digest(sorted(instances))
 
 
-def build_job_key(series_digest: str, model_checksum: str, parameters: Mapping[str, object]) -> str:
-    """SHA-256 (hex) of all that decides a job's result."""
-    return _digest(
-        {
-            "series": series_digest,
-            "model": model_checksum,
-            "parameters": parameters,
-            "output": OUTPUT_SCHEMA,
-        }
-    )
+def build_job_key(
+    series_digest: str,
+    model_checksum: str,
+    parameters: Mapping[str, object],
+    project: str | None = None,
+) -> str:
+    """SHA-256 (hex) of all that decides a job's result, and of whose it is."""
+    decides: dict[str, object] = {
+        "series": series_digest,
+        "model": model_checksum,
+        "parameters": parameters,
+        "output": OUTPUT_SCHEMA,
+    }
+    return _digest(decides if project is None else {**decides, "project": project})
 
 
 def _digest(value: object) -> str:

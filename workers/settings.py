@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from models.runtime_names import RuntimeName
+from workers.access_settings import AccessSettings
 from workers.attempt_limits import AttemptLimits
 from workers.deliveries import Pauses
 from workers.retention import Retention
@@ -32,10 +33,15 @@ def _split_folders(text: str) -> tuple[Path, ...]:
     return tuple(Path(folder) for folder in text.split(os.pathsep) if folder)
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """Everything a site can set; the defaults run the whole server on one machine."""
 
-    model_config = SettingsConfigDict(env_prefix="OARLOCK_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="OARLOCK_",
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,  # it may be a key
+    )
 
     data: Path = Field(Path("oarlock-data"), description="Folder of series, results and database.")
     models: str = Field(
@@ -258,6 +264,12 @@ class Settings(BaseSettings):
         return Retention(
             timedelta(hours=self.keep_delivered_hours), timedelta(hours=self.keep_ended_hours)
         )
+
+    @property
+    def own_url(self) -> str:
+        """Where this machine reaches the HTTP server."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
     def require_redis_url(self) -> str:
         """URL of the queue, where there must be one."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from models.yaml_files import read_yaml_file
-from workers.sources import Source, SourceKind
+from workers.sources import PROJECT, Source, SourceKind
 
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]  # PS3.5 6.2
 Network = Annotated[
@@ -68,6 +68,8 @@ class SourceEntry(_Strict):
     calling_ae: AeTitle | None = None
     called_ae: AeTitle | None = None
     address: Network | None = None
+    certificate: Annotated[str, Field(min_length=1)] | None = None  # its subject, as in RFC 4514
+    project: Annotated[str, Field(pattern=PROJECT)] | None = None
     folder: Path | None = None
     quiet_seconds: Seconds = 30.0
     incomplete_seconds: Seconds = 600.0
@@ -83,7 +85,15 @@ class SourceEntry(_Strict):
             raise ValueError("a source of the kind folder, and no other, has a folder")
         return self
 
-    def matches(self, kind: SourceKind, calling_ae: str, called_ae: str, address: str) -> bool:
+    @model_validator(mode="after")
+    def _shows_it_by_dimse(self) -> Self:
+        if self.certificate is not None and self.kind != "dimse":
+            raise ValueError("only a source of the kind dimse shows a certificate")
+        return self
+
+    def matches(
+        self, kind: SourceKind, calling_ae: str, called_ae: str, address: str, certificate: str
+    ) -> bool:
         """Whether a connection is this sender's."""
         return (
             self.kind in ("any", kind.value)
@@ -91,6 +101,7 @@ class SourceEntry(_Strict):
             and self.calling_ae in (None, calling_ae)
             and self.called_ae in (None, called_ae)
             and (self.address is None or _is_within(address, self.address))
+            and self.certificate in (None, certificate)
         )
 
 
@@ -128,12 +139,22 @@ class SourceBook:
         self._accepts_unknown = accepts_unknown
 
     def find(
-        self, kind: SourceKind, calling_ae: str = "", called_ae: str = "", address: str = ""
+        self,
+        kind: SourceKind,
+        calling_ae: str = "",
+        called_ae: str = "",
+        address: str = "",
+        certificate: str = "",
     ) -> Sender | None:
-        """The first sender that matches; one without a name where unknown ones are accepted."""
+        """The first sender that matches; one without a name where unknown ones are accepted.
+
+        `certificate`: the subject of the one that it has proved to own; empty without.
+        """
         for entry in self._entries:
-            if entry.matches(kind, calling_ae, called_ae, address):
-                return Sender(Source(entry.name, kind, calling_ae, called_ae, address), entry)
+            if entry.matches(kind, calling_ae, called_ae, address, certificate):
+                project = entry.project
+                source = Source(entry.name, kind, calling_ae, called_ae, address, project)
+                return Sender(source, entry)
         if not self._accepts_unknown:
             return None
         name = " ".join(part for part in (kind.value, calling_ae, address) if part)
@@ -147,10 +168,18 @@ class SourceBook:
         return named.get(source.name, SourceEntry(name="unknown"))
 
     @property
+    def wants_certificates(self) -> bool:
+        """Whether some sender is known by its certificate."""
+        return any(entry.certificate is not None for entry in self._entries)
+
+    @property
     def folders(self) -> tuple[tuple[Path, Sender], ...]:
         """The folders to watch."""
         return tuple(
-            (entry.folder, Sender(Source(entry.name, SourceKind.FOLDER), entry))
+            (
+                entry.folder,
+                Sender(Source(entry.name, SourceKind.FOLDER, project=entry.project), entry),
+            )
             for entry in self._entries
             if entry.folder is not None
         )

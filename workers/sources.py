@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+PROJECT = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"
+"""What a project may be called; a slash parts it from a source's name."""
+
 
 class SourceKind(StrEnum):
     """The way that something came in."""
@@ -19,7 +22,8 @@ class SourceKind(StrEnum):
 class Source:
     """A sender; what its way in does not have is empty.
 
-    `name`: as the site calls it, or made of what the connection says; `address`: an IP address.
+    `name`: as the site calls it, or made of what the connection says; `address`: an IP address;
+    `project`: whom alone what it sends belongs to, None meaning the whole site.
     """
 
     name: str
@@ -27,3 +31,9 @@ class Source:
     calling_ae: str = ""
     called_ae: str = ""
     address: str = ""
+    project: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What sets it apart; a project's names are its own."""
+        return self.name if self.project is None else f"{self.project}/{self.name}"

@@ -69,6 +69,8 @@ jobs = Table(
     Column("planned", JSON, nullable=False, server_default="[]"),
     Column("is_shadow", Boolean, nullable=False, server_default=false()),
     Column("superseded_by", String(36)),
+    Column("request_id", String(64)),
+    Column("project", String(32)),
     Column("worker", String(255)),
     Column("lease_clock", String(64)),
     Column("lease_until", Float(53)),
@@ -170,6 +172,7 @@ arrivals = Table(
     Column("state", String(16), nullable=False),
     Column("source", JSON, nullable=False),
     Column("source_name", String(128), nullable=False),
+    Column("project", String(32)),
     Column("study_instance_uid", String(64), nullable=False),
     Column("series_instance_uid", String(64), nullable=False),
     Column("modality", String(16), nullable=False),
@@ -222,5 +225,28 @@ commitments = Table(
     Column("tries", Integer, nullable=False),
     Column("due_clock", String(64), nullable=False),
     Column("due_at", Float(53), nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("project", String(32)),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime),
+    Column("last_used_at", UTCDateTime),
+    Column("revoked_at", UTCDateTime),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("subject", String(255), primary_key=True),
+    Column("roles", JSON, nullable=False),
+    Column("project", String(32)),
     Column("created_at", UTCDateTime, nullable=False),
 )

@@ -26,6 +26,7 @@ from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
 from workers.prefetch import Prefetch
 from workers.queue import MESSAGE_VERSION, RUN_JOB, build_queue
+from workers.request_ids import request_id_now
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
 from workers.settings import Settings
@@ -77,6 +78,7 @@ def give_up_earlier(place: Workplace, worker: str) -> None:
 
 def run_claimed(job: Job, place: Workplace) -> None:
     """Bring a claimed job to an end: done, refused, failed or cancelled, whatever happens."""
+    request_id_now.set(job.request_id)
     log.info("job %s: attempt %d with %s", job.id, job.attempt, job.model_name)
     try:
         run_attempt(job, place)

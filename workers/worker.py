@@ -11,19 +11,18 @@ import workers.stop_signal  # noqa: F401  # before Celery
 from workers.database import migrate, open_engine
 from workers.lease_store import LeaseStore
 from workers.publisher import Publisher
+from workers.request_ids import set_up_logging
 from workers.settings import Settings
 from workers.tasks import app
 from workers.watchdog import Watchdog
 from workers.worker_names import build_worker_name, has_ended
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger(__name__)
 
 
 def run_worker(settings: Settings) -> None:
     """Take jobs until the process is told to stop."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    set_up_logging()
     settings.require_redis_url()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.sql_url)

@@ -29,7 +29,14 @@
     │   ├── InvalidTemplateError
     │   └── TemplateChangedError      the template a job was accepted for is gone
     ├── ConfigurationError
-    │   └── InvalidConfigurationError
+    │   ├── InvalidConfigurationError
+    │   └── UnsafeStartError          a server that others could reach, and that is not safe so
+    ├── AccessError                   a request that whoever sent it may not make
+    │   ├── NotAuthenticatedError     nobody who is known
+    │   ├── NotAllowedError           somebody without a role that may
+    │   ├── CrossSiteError            a page of another site asked through a browser
+    │   ├── TooManyRequestsError
+    │   └── IssuerUnreachableError    the keys that tokens are signed with cannot be had
     ├── DerivationError               a derived structure that cannot be made
     ├── StructureSetError             a structure set that must not be written
     ├── ReleaseCheckError             a written file that does not say what the network said
@@ -48,6 +55,14 @@ Each carries values; its message says what was wrong, where, and what the sender
 
 from __future__ import annotations
 
+from contouring.errors.access import (
+    AccessError,
+    CrossSiteError,
+    IssuerUnreachableError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    TooManyRequestsError,
+)
 from contouring.errors.inputs import (
     BrokenUploadError,
     BrokenZipError,
@@ -77,6 +92,7 @@ from contouring.errors.models import (
     TemplateError,
     UnknownModelError,
     UnknownTemplateError,
+    UnsafeStartError,
     UnusableRuntimeError,
 )
 from contouring.errors.operation import (
@@ -102,10 +118,12 @@ from contouring.errors.root import (
 )
 
 __all__ = [
+    "AccessError",
     "AddressRefusedError",
     "BrokenUploadError",
     "BrokenZipError",
     "ConfigurationError",
+    "CrossSiteError",
     "DeliveryError",
     "DerivationError",
     "EmptyUploadError",
@@ -116,6 +134,7 @@ __all__ = [
     "InvalidBundleError",
     "InvalidConfigurationError",
     "InvalidTemplateError",
+    "IssuerUnreachableError",
     "JobCancelledError",
     "JobError",
     "LeaseLostError",
@@ -123,6 +142,8 @@ __all__ = [
     "ModelChangedError",
     "ModelError",
     "NoCTSeriesError",
+    "NotAllowedError",
+    "NotAuthenticatedError",
     "NotDicomError",
     "NotStorableError",
     "NothingFoundError",
@@ -135,10 +156,12 @@ __all__ = [
     "StructureSetError",
     "TemplateChangedError",
     "TemplateError",
+    "TooManyRequestsError",
     "UnknownDestinationError",
     "UnknownJobError",
     "UnknownModelError",
     "UnknownTemplateError",
+    "UnsafeStartError",
     "UnsafeZipError",
     "UnusableInputError",
     "UnusableRuntimeError",

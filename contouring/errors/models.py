@@ -156,3 +156,13 @@ class InvalidConfigurationError(ConfigurationError):
     def __init__(self, file: Path, faults: Sequence[str]) -> None:
         self.file, self.faults = file, tuple(faults)
         super().__init__(f"{file} cannot be used: {' '.join(faults)}")
+
+
+class UnsafeStartError(ConfigurationError):
+    """A server that others could reach, and that is not safe so; `faults`: what it lacks."""
+
+    code = "unsafe-start"
+
+    def __init__(self, host: str, faults: Sequence[str]) -> None:
+        self.host, self.faults = host, tuple(faults)
+        super().__init__(f"Nothing listens on {host}, which others reach: {' '.join(faults)}")

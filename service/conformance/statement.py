@@ -206,9 +206,12 @@ of its values; where these cannot be written in it, ISO_IR 192.
 
 ## 6 Security
 
-TLS 1.2 and 1.3 for DIMSE by option, with certificates on both sides (BCP 195, PS3.15 B.9 and B.10);
-HTTPS is left to a proxy in front. Outgoing connections go only to addresses of the administrator's
-file, over TLS where it says so. De-identification: none.
+TLS 1.2 and 1.3 by option, for DIMSE with certificates on both sides (BCP 195, PS3.15 B.9 and B.10).
+Senders by DIMSE are known by AE titles, address and certificate ([receiving](receiving.md)); each
+request by HTTP shows a key or an OpenID Connect token ([access](access.md)). Outgoing connections
+go only to addresses of the administrator's file, over TLS where it says so.
+
+De-identification: none.
 """
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from socketserver import BaseServer
 from typing import Any
 
-from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+from cryptography.x509 import load_der_x509_certificate
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from workers.settings import Settings
 
@@ -85,6 +86,16 @@ def build_tls(settings: Settings) -> ssl.SSLContext | None:
         context.load_verify_locations(settings.dimse_tls_ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def find_certificate(transport: AssociationSocket | None) -> str:
+    """Subject (RFC 4514) of the certificate that a sender has proved to own; empty without one."""
+    connection = None if transport is None else transport.socket
+    if not isinstance(connection, ssl.SSLSocket):
+        return ""
+    # Only one that was held against the CA is told.
+    shown = connection.getpeercert(binary_form=True) if connection.getpeercert() else None
+    return load_der_x509_certificate(shown).subject.rfc4514_string() if shown else ""
 
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:

@@ -7,6 +7,7 @@ import threading
 
 from pydicom.config import IGNORE
 from pydicom.config import settings as settings_of_pydicom
+from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made when it is imported
     StorageCommitmentPushModel,
@@ -29,7 +30,7 @@ from service.dimse.staging_provider import StagingProvider
 from service.dimse.wire import rewire
 from workers.arrival_additions import ArrivalAdditions
 from workers.arrival_store import ArrivalStore
-from workers.commitment_store import CommitmentStore
+from workers.commitment_store import Commitment, CommitmentStore
 from workers.database import migrate, open_engine
 from workers.holdings import Holdings
 from workers.instance_files import InstanceFiles
@@ -69,8 +70,8 @@ class Node:
         self._arrivals = ArrivalStore(self._engine)
         self._keeping = SharedKeeping(self._files, ArrivalAdditions(self._engine))
         store = CommitmentStore(self._engine)
-        holdings = Holdings(self._engine, self._files, ResultStore(settings.data))
-        self._reporter = Reporter(store, book, lambda asked: build_report(asked, holdings))
+        self._holdings = Holdings(self._engine, self._files, ResultStore(settings.data))
+        self._reporter = Reporter(store, book, self._build_report)
         requests = CommitmentRequests(store, self._reporter)
         self._sessions = Sessions(book, settings, self._open_session, requests.take)
         self._listener = self._listen(port)
@@ -120,6 +121,9 @@ class Node:
         association = event.assoc
         association.dimse = StagingProvider(association, self._staging, self._settings)
         rewire(association)
+
+    def _build_report(self, asked: Commitment) -> tuple[int, Dataset]:
+        return build_report(asked, self._holdings.of_project(asked.source.project))
 
     def _open_session(self, sender: Sender) -> Session:
         reception = Reception(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom import evt
 
+from service.dimse.listener import find_certificate
 from service.dimse.session import Session
 from service.dimse.staging_provider import StagingProvider
 from workers.source_book import Sender, SourceBook
@@ -53,8 +54,10 @@ class Sessions:
         requestor = association.requestor
         calling_ae, called_ae = _find_titles(association)
         address = requestor.address_info.address if requestor.address_info else ""
-        sender = self._book.find(SourceKind.DIMSE, calling_ae, called_ae, address)
-        who = f"{calling_ae!r} at {address} (calling {called_ae!r})"
+        certificate = find_certificate(association.dul.socket)
+        sender = self._book.find(SourceKind.DIMSE, calling_ae, called_ae, address, certificate)
+        proof = f", certificate {certificate!r}" if certificate else ""
+        who = f"{calling_ae!r} at {address} (calling {called_ae!r}{proof})"
         if not self._is_called_right(called_ae, sender):
             self._reject(association, CALLED_AE_UNKNOWN, f"{who}: the called AE is another one")
         elif sender is None:

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from service.access.declarations import ProjectOf, needs
+from service.access.roles import Permission
 from service.context import ContextOf
 from service.problems import PROBLEM_RESPONSES
 from workers.arrivals import Arrival, ArrivalState
@@ -25,6 +27,7 @@ class ArrivalView(BaseModel):
     state: ArrivalState
     source: str
     source_kind: SourceKind
+    project: str | None = Field(description="Whose it is alone; null: the whole site's.")
     study_instance_uid: str
     series_instance_uid: str
     modality: str
@@ -51,13 +54,15 @@ class ArrivalListView(BaseModel):
 
 
 @router.get("")
+@needs(Permission.VIEW)
 def list_arrivals(
     context: ContextOf,
+    project: ProjectOf,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> ArrivalListView:
     """List what came in, newest first."""
-    found = context.arrivals.list_page(limit + 1, after)
+    found = context.arrivals.list_page(limit + 1, after, project)
     page = found[:limit]
     return ArrivalListView(
         arrivals=[_build_view(arrival) for arrival in page],
@@ -71,6 +76,7 @@ def _build_view(arrival: Arrival) -> ArrivalView:
         state=arrival.state,
         source=arrival.source.name,
         source_kind=arrival.source.kind,
+        project=arrival.source.project,
         study_instance_uid=arrival.study_instance_uid,
         series_instance_uid=arrival.series_instance_uid,
         modality=arrival.modality,

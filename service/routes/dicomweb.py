@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
+from service.access.declarations import ProjectOf, needs
+from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.addresses import ROOT, find_root_url
 from service.dicomweb.kept_attributes import tell_metadata
@@ -30,7 +32,7 @@ from service.dicomweb.native_xml import build_document
 from service.dicomweb.queries import Level, read_query
 from service.dicomweb.search_results import find_results
 from service.problems import PROBLEM_RESPONSES
-from workers.holdings import Holding
+from workers.holdings import Holding, Holdings
 
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 UNCOMPRESSED = ("1.2.840.10008.1.2", EXPLICIT_LITTLE_ENDIAN)
@@ -38,6 +40,14 @@ UNCOMPRESSED = ("1.2.840.10008.1.2", EXPLICIT_LITTLE_ENDIAN)
 LITERAL = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 
 router = APIRouter(prefix=ROOT, tags=["dicomweb"], responses=PROBLEM_RESPONSES)
+
+
+def _restrict(context: ContextOf, project: ProjectOf) -> Holdings:
+    return context.holdings.of_project(project)
+
+
+HoldingsOf = Annotated[Holdings, Depends(_restrict)]
+"""What whoever asks may see of what is kept."""
 
 SEARCH: dict[str, Any] = {
     "response_class": Response,
@@ -60,39 +70,43 @@ METADATA: dict[str, Any] = {
 
 
 @router.get("/studies", **SEARCH)
-def search_studies(request: Request, context: ContextOf) -> Response:
+@needs(Permission.VIEW)
+def search_studies(request: Request, holdings: HoldingsOf) -> Response:
     """Search studies."""
-    return _search(Level.STUDY, request, context)
+    return _search(Level.STUDY, request, holdings)
 
 
 @router.get("/series", **SEARCH)
 @router.get("/studies/{study}/series", **SEARCH)
-def search_series(request: Request, context: ContextOf) -> Response:
+@needs(Permission.VIEW)
+def search_series(request: Request, holdings: HoldingsOf) -> Response:
     """Search series, of one study or of all."""
-    return _search(Level.SERIES, request, context)
+    return _search(Level.SERIES, request, holdings)
 
 
 @router.get("/instances", **SEARCH)
 @router.get("/studies/{study}/instances", **SEARCH)
 @router.get("/studies/{study}/series/{series}/instances", **SEARCH)
-def search_instances(request: Request, context: ContextOf) -> Response:
+@needs(Permission.VIEW)
+def search_instances(request: Request, holdings: HoldingsOf) -> Response:
     """Search objects, of one series, one study or all."""
-    return _search(Level.INSTANCE, request, context)
+    return _search(Level.INSTANCE, request, holdings)
 
 
 @router.get("/studies/{study}", **RETRIEVE)
 @router.get("/studies/{study}/series/{series}", **RETRIEVE)
 @router.get("/studies/{study}/series/{series}/instances/{instance}", **RETRIEVE)
-def retrieve(request: Request, context: ContextOf) -> Response:
+@needs(Permission.FETCH)
+def retrieve(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Fetch objects as they are kept; fetching a structure set counts as its delivery."""
-    holdings = _find(request, context)
-    accepted = _pick_objects(find_accept(request), holdings)
-    delivered = partial(_note_delivered, holdings, context)
+    found = _find(request, holdings)
+    accepted = _pick_objects(find_accept(request), found)
+    delivered = partial(_note_delivered, found, context)
     if accepted.name == DICOM:
-        return answer_file(DICOM, holdings[0].path, delivered)
+        return answer_file(DICOM, found[0].path, delivered)
     parts = (
         (f"{DICOM}; transfer-syntax={one.transfer_syntax_uid}", read_pieces(one.path))
-        for one in holdings
+        for one in found
     )
     return answer_multipart(DICOM, parts, delivered)
 
@@ -100,22 +114,23 @@ def retrieve(request: Request, context: ContextOf) -> Response:
 @router.get("/studies/{study}/metadata", **METADATA)
 @router.get("/studies/{study}/series/{series}/metadata", **METADATA)
 @router.get("/studies/{study}/series/{series}/instances/{instance}/metadata", **METADATA)
-def show_metadata(request: Request, context: ContextOf) -> Response:
+@needs(Permission.VIEW)
+def show_metadata(request: Request, holdings: HoldingsOf) -> Response:
     """Fetch everything of objects but their pixels."""
     media_type = pick_type(find_accept(request), (DICOM_JSON, DICOM_XML))
-    datasets = (tell_metadata(one) for one in _find(request, context))
+    datasets = (tell_metadata(one) for one in _find(request, holdings))
     if media_type == DICOM_XML:
         return _answer_xml(datasets)
     # A study may have a thousand slices: they are told one by one.
     return StreamingResponse(_join_json(datasets), media_type=DICOM_JSON)
 
 
-def _search(level: Level, request: Request, context: Context) -> Response:
+def _search(level: Level, request: Request, holdings: Holdings) -> Response:
     media_type = pick_type(find_accept(request), (DICOM_JSON, DICOM_XML))
     names = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID"}
     uids = {names[name]: value for name, value in request.path_params.items()}
     query = read_query(level, request.query_params.multi_items(), uids)
-    found = find_results(query, context.holdings, find_root_url(request))
+    found = find_results(query, holdings, find_root_url(request))
     if not found:
         answer = Response(status_code=HTTPStatus.NO_CONTENT)
     elif media_type == DICOM_XML:
@@ -127,14 +142,14 @@ def _search(level: Level, request: Request, context: Context) -> Response:
     return answer
 
 
-def _find(request: Request, context: Context) -> tuple[Holding, ...]:
+def _find(request: Request, holdings: Holdings) -> tuple[Holding, ...]:
     uids = request.path_params
-    holdings = context.holdings.find(
+    found = holdings.find(
         *([uids[name]] if name in uids else [] for name in ("study", "series", "instance"))
     )
-    if not holdings:
+    if not found:
         raise HTTPException(HTTPStatus.NOT_FOUND, "nothing of these UIDs is kept here")
-    return holdings
+    return found
 
 
 def _pick_objects(header: str | None, holdings: Sequence[Holding]) -> AcceptedType:

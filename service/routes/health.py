@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from contouring.errors import StorageFullError
-from service.context import ContextOf
+from service.access.declarations import needs
+from service.access.principal import Principal
+from service.access.roles import Permission
+from service.context import Context, ContextOf
 from service.problems import build_problem
 from service.schemas import HealthView
 from workers.deliveries import DeliveryState
@@ -18,6 +21,7 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get("/live")
+@needs(Permission.PROBE)
 def show_liveness() -> HealthView:
     """Answer as long as the process serves."""
     return HealthView(status="ok", parts={})
@@ -27,12 +31,28 @@ def show_liveness() -> HealthView:
     "/ready",
     response_model=HealthView,
     responses={
-        503: {"description": "The database does not answer."},
+        503: {"description": "No: the database does not answer, or why is not for the asker."},
         507: {"description": "The data folder has no room for more."},
     },
 )
-def show_readiness(context: ContextOf) -> HealthView | Response:
-    """Answer whether jobs are accepted; without Redis they are, and wait in the database."""
+@needs(Permission.PROBE)
+def show_readiness(request: Request, context: ContextOf) -> HealthView | Response:
+    """Answer whether jobs are accepted; without Redis they are, and wait in the database.
+
+    Why not, and how the parts are, it tells only those who may see metrics.
+    """
+    answer = _examine(context)
+    principal: Principal | None = request.state.principal
+    if principal is not None and principal.may(Permission.SEE_HEALTH):
+        return answer
+    if isinstance(answer, HealthView):
+        return HealthView(status="ok", parts={})
+    return build_problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "Jobs cannot be accepted at the moment."
+    )
+
+
+def _examine(context: Context) -> HealthView | Response:
     try:
         context.jobs.check()
     except SQLAlchemyError:

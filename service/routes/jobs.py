@@ -19,6 +19,8 @@ from contouring.errors import (
     UnknownTemplateError,
     WrongJobStateError,
 )
+from service.access.declarations import ProjectOf, needs
+from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.multipart_answer import answer_file
 from service.events import Until, follow_job
@@ -56,13 +58,15 @@ def _describe_file(media_type: str, description: str) -> dict[int | str, dict[st
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=UPLOAD_BODY)
-async def send_series(request: Request, context: ContextOf) -> IntakeView:
+@needs(Permission.SEND)
+async def send_series(request: Request, context: ContextOf, project: ProjectOf) -> IntakeView:
     """Send CT series: one job for each; a job that is known already is answered as it stands."""
     with context.series.stage() as folder, EarlySyncs() as syncs:
         upload = await receive_upload(
             request, folder, context.settings, lambda file: syncs.begin(file.path)
         )
-        source = Source("upload", SourceKind.UPLOAD, address=find_address(request))
+        address = find_address(request)
+        source = Source("upload", SourceKind.UPLOAD, address=address, project=project)
         intake = await to_thread.run_sync(take_in, upload, source, syncs, context)
     job_ids = [job.id for job in intake.jobs]
     deliveries = await to_thread.run_sync(context.outbox.list_by_job, job_ids)
@@ -70,8 +74,10 @@ async def send_series(request: Request, context: ContextOf) -> IntakeView:
 
 
 @router.get("")
-def list_jobs(
+@needs(Permission.VIEW)
+def list_jobs(  # noqa: PLR0913 - what the query may say, each by its name
     context: ContextOf,
+    project: ProjectOf,
     state: JobState | None = None,
     model: str | None = None,
     priority: Priority | None = None,
@@ -80,7 +86,7 @@ def list_jobs(
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> JobListView:
     """List jobs, newest first."""
-    wanted = JobFilter(state, model, priority, series_instance_uid)
+    wanted = JobFilter(state, model, priority, series_instance_uid, project)
     page = context.jobs.list_page(wanted, limit, after)
     deliveries = context.outbox.list_by_job([job.id for job in page.jobs])
     return JobListView(
@@ -90,18 +96,21 @@ def list_jobs(
 
 
 @router.get("/{job_id}")
+@needs(Permission.FOLLOW)
 def show_job(job_id: str, context: ContextOf) -> JobView:
     """Show one job."""
     return _show(context.jobs.find(job_id), context)
 
 
 @router.delete("/{job_id}", status_code=HTTPStatus.ACCEPTED)
+@needs(Permission.REVIEW)
 def cancel_job(job_id: str, context: ContextOf) -> JobView:
     """Cancel a job that has not ended; a running one stops at its next step."""
     return _show(context.jobs.cancel(job_id), context)
 
 
 @router.post("/{job_id}/retry", status_code=HTTPStatus.ACCEPTED)
+@needs(Permission.REVIEW)
 def retry_job(job_id: str, context: ContextOf) -> JobView:
     """Run a job that ended without a whole result again, as a new attempt."""
     job = context.jobs.retry(job_id)
@@ -110,6 +119,7 @@ def retry_job(job_id: str, context: ContextOf) -> JobView:
 
 
 @router.post("/{job_id}/release")
+@needs(Permission.REVIEW)
 def release_job(job_id: str, context: ContextOf) -> JobView:
     """Give out the files of a partial job, once a person has seen which structures failed."""
     job = context.jobs.release(job_id)
@@ -118,6 +128,7 @@ def release_job(job_id: str, context: ContextOf) -> JobView:
 
 
 @router.post("/{job_id}/deliver", status_code=HTTPStatus.ACCEPTED)
+@needs(Permission.REVIEW)
 def deliver_job(
     job_id: str,
     context: ContextOf,
@@ -140,12 +151,14 @@ def deliver_job(
 
 
 @router.put("/{job_id}/legal-hold")
+@needs(Permission.HOLD)
 def set_legal_hold(job_id: str, context: ContextOf) -> JobView:
     """Keep a job, its series and its results from being purged."""
     return _show(context.jobs.set_legal_hold(job_id, True), context)
 
 
 @router.delete("/{job_id}/legal-hold")
+@needs(Permission.HOLD)
 def lift_legal_hold(job_id: str, context: ContextOf) -> JobView:
     """Let the time after which a job is purged count again."""
     return _show(context.jobs.set_legal_hold(job_id, False), context)
@@ -161,6 +174,7 @@ def lift_legal_hold(job_id: str, context: ContextOf) -> JobView:
         }
     },
 )
+@needs(Permission.FOLLOW)
 def follow(job_id: str, context: ContextOf, until: Until = Until.ENDED) -> EventSourceResponse:
     """Follow a job as server-sent events, until it ends or what it left has been delivered."""
     context.jobs.find(job_id)
@@ -172,6 +186,7 @@ def follow(job_id: str, context: ContextOf, until: Until = Until.ENDED) -> Event
     response_class=FileResponse,
     responses=_describe_file(DICOM, "The structure set."),
 )
+@needs(Permission.FETCH)
 def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None) -> Response:
     """Fetch the RTSTRUCT of a finished job, which counts as its delivery."""
     job, folder = _find_released(job_id, context)
@@ -185,6 +200,7 @@ def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None)
     response_class=FileResponse,
     responses=_describe_file(DICOM, "The segmentation."),
 )
+@needs(Permission.FETCH)
 def fetch_segmentation(
     job_id: str, context: ContextOf, template: TemplateOf = None
 ) -> FileResponse:
@@ -203,6 +219,7 @@ def fetch_segmentation(
     response_class=FileResponse,
     responses=_describe_file("image/png", "The contours drawn on the CT."),
 )
+@needs(Permission.VIEW)
 def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
     """Fetch the preview picture of a finished job."""
     _, folder = _find_result(job_id, context)
@@ -210,6 +227,7 @@ def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
 
 
 @router.get("/{job_id}/report")
+@needs(Permission.VIEW)
 def fetch_report(job_id: str, context: ContextOf) -> ReportView:
     """Fetch the report of a finished job: structures, flags, warnings, the release check.
 

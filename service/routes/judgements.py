@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 
 from contouring.errors import UploadTooLargeError
 from contouring.verdicts import Judgement, judge_files
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import ContextOf
 from service.forms import FILE_BODY, SERIES_FILES, Form, describe_form
 from service.judgements import CheckView, LintView, build_check_view
@@ -39,6 +41,7 @@ _LINT_BODY = describe_form(
 
 
 @router.post("/check", openapi_extra=UPLOAD_BODY)
+@needs(Permission.JUDGE)
 async def check_series(request: Request, context: ContextOf) -> CheckView:
     """Judge CT series, headers and pixels, as a job would, without contouring them.
 
@@ -51,6 +54,7 @@ async def check_series(request: Request, context: ContextOf) -> CheckView:
 
 
 @router.post("/lint", openapi_extra=_LINT_BODY)
+@needs(Permission.JUDGE)
 async def lint(request: Request, context: ContextOf) -> LintView:
     """Lint anybody's RTSTRUCT; with its CT, the geometry too."""
     with context.series.stage() as folder:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import ContextOf
 from service.problems import PROBLEM_RESPONSES
 from service.schemas import ModelListView, ModelView, build_model_summary
@@ -12,6 +14,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"], responses=PROBLEM_RESPO
 
 
 @router.get("")
+@needs(Permission.DESCRIBE)
 def list_models(context: ContextOf) -> ModelListView:
     """List the models."""
     default_model = context.settings.default_model
@@ -20,6 +23,7 @@ def list_models(context: ContextOf) -> ModelListView:
 
 
 @router.get("/{name}")
+@needs(Permission.DESCRIBE)
 def show_model(name: str, context: ContextOf) -> ModelView:
     """Show a model's card."""
     bundle = context.find_bundle(name)

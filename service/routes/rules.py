@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from contouring.errors import EmptyUploadError, UploadTooLargeError
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.forms import FILE_BODY, SERIES_FILES, Form, describe_form
 from service.problems import PROBLEM_RESPONSES
@@ -63,6 +65,7 @@ class SourceFields(BaseModel):
 
 
 @router.get("")
+@needs(Permission.SEE_RULES)
 def show_rules(context: ContextOf) -> RuleSetView:
     """Show the rules in force, and whether their file is broken since."""
     rules = context.rules.rules
@@ -70,6 +73,7 @@ def show_rules(context: ContextOf) -> RuleSetView:
 
 
 @router.post("/test", openapi_extra=_TRIAL_BODY)
+@needs(Permission.TRY_RULES)
 async def test_rules(request: Request, context: ContextOf) -> TrialView:
     """Tell which rules match a series and why not, and what would happen; nothing is kept.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from contouring.errors import StorageFullError, UploadTooLargeError
+from service.access.declarations import needs
+from service.access.principal import Principal
+from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.addresses import ROOT, find_root_url
 from service.dicomweb.media_types import DICOM_JSON, DICOM_XML, find_accept, pick_type
@@ -53,12 +57,14 @@ STOW: dict[str, Any] = {
 
 
 @router.post("/studies", **STOW)
+@needs(Permission.SEND)
 async def store(request: Request, context: ContextOf) -> Response:
     """Store objects of any study; each is durable before the answer names it."""
     return await _store(request, context, None)
 
 
 @router.post("/studies/{study}", **STOW)
+@needs(Permission.SEND)
 async def store_study(study: str, request: Request, context: ContextOf) -> Response:
     """Store objects of one study; those of another one fail."""
     return await _store(request, context, study)
@@ -139,7 +145,10 @@ def _find_sender(request: Request, context: Context) -> Sender:
         raise HTTPException(
             HTTPStatus.FORBIDDEN, f"{address} is no source that this server knows; see its operator"
         )
-    return sender
+    principal: Principal = request.state.principal
+    if principal.project is None:
+        return sender
+    return replace(sender, source=replace(sender.source, project=principal.project))
 
 
 def _build_response(answer: StowAnswer, media_type: str, root_url: str) -> Response:

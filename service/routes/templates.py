@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.context import ContextOf
 from service.problems import PROBLEM_RESPONSES
 from service.template_views import (
@@ -17,6 +19,7 @@ router = APIRouter(prefix="/v1/templates", tags=["templates"], responses=PROBLEM
 
 
 @router.get("")
+@needs(Permission.DESCRIBE)
 def list_templates(context: ContextOf) -> TemplateListView:
     """List the templates."""
     defaults = context.settings.default_template_names
@@ -27,6 +30,7 @@ def list_templates(context: ContextOf) -> TemplateListView:
 
 
 @router.get("/{name}")
+@needs(Permission.DESCRIBE)
 def show_template(name: str, context: ContextOf) -> TemplateView:
     """Show all that a template says."""
     (template,) = context.find_templates([name])

@@ -20,6 +20,7 @@ from tests.chaos.findings import Finding, Scale, count_none, time_within
 from tests.chaos.oracle import judge
 from tests.chaos.patients import CANARY, Patient, write_patient
 from tests.chaos.site import QUICK, Part, Site, run_site
+from tests.keys import KEY
 from tests.phantoms import write_small_series
 from tests.workers.processes import find_children
 from workers.jobs import JobState
@@ -134,7 +135,7 @@ def write_large_patient(folder: Path, number: int, slices: int) -> Patient:
 
 def send_urgent(site: Site, patient: Patient) -> str:
     """Upload a patient whose job is urgent."""
-    with Client(site.url) as client:
+    with Client(site.url, KEY) as client:
         answer = client.send(patient.files, {"model": "commissioning", "priority": "urgent"})
     (job,) = answer["jobs"]
     site.acknowledged[job["id"]] = patient

@@ -38,6 +38,7 @@ from tests.chaos.senders import (
 from tests.chaos.site import Site, run_site
 from tests.chaos.upload_trials import adopt, exchange_and_kill
 from tests.judges import find_program
+from tests.keys import SHOWN
 from tests.workers.processes import wait_until
 
 LATE_SECONDS = 0.6  # within this after the last byte of a request, the answer is on its way
@@ -245,7 +246,7 @@ def crowd(folder: Path, scale: Scale) -> list[Finding]:
 def send_by_stow(site: Site, contents: Sequence[bytes], ledger: Ledger) -> list[str]:
     """One request; what went wrong."""
     try:
-        with httpx.Client(base_url=site.url, timeout=60.0, trust_env=False) as http:
+        with httpx.Client(base_url=site.url, headers=SHOWN, timeout=60.0, trust_env=False) as http:
             answer = stow(http, contents, ledger)
     except httpx.TransportError as error:
         return [repr(error)]

@@ -14,6 +14,7 @@ from tests.chaos.findings import Finding, count_all, count_none
 from tests.chaos.oracle import judge
 from tests.chaos.senders import Ledger, hash_dataset
 from tests.chaos.site import Site
+from tests.keys import SHOWN
 from workers.orphans import sweep_orphans
 from workers.retention_store import RetentionStore
 from workers.settings import Settings
@@ -65,7 +66,7 @@ def _list_files(site: Site) -> list[Path]:
 
 def _fetch_wrong(site: Site, ledger: Ledger) -> list[str]:
     """Of some studies, as QIDO-RS lists and WADO-RS gives them."""
-    client = DICOMwebClient(f"{site.url}/dicom-web")
+    client = DICOMwebClient(f"{site.url}/dicom-web", headers=SHOWN)
     found = client.search_for_studies(limit=FETCHED_STUDIES)
     wrong = []
     for study in found:

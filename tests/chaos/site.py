@@ -25,6 +25,7 @@ from sqlalchemy import select
 
 from service.client import Client
 from tests.chaos.patients import Patient
+from tests.keys import ENVIRONMENT, KEY, SHOWN
 from tests.workers.processes import PostgreSQL, find_children, find_free_port, wait_until
 from workers.database import open_engine
 from workers.job_store import JobFilter, JobStore
@@ -110,7 +111,7 @@ class Site:
     def __post_init__(self) -> None:
         self.engine = open_engine(self.database_url)
         self.jobs = JobStore(self.engine)
-        self.http = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, headers=SHOWN, timeout=60.0, trust_env=False)
         self.redis = redis.Redis.from_url(f"unix://{self.socket}", socket_timeout=5.0)
         self._watch = threading.Thread(target=self._restart, daemon=True)
 
@@ -133,7 +134,7 @@ class Site:
 
     def send(self, patient: Patient) -> str:
         """Upload a patient's series; once acknowledged, the site has promised the job."""
-        with Client(self.url) as client:
+        with Client(self.url, KEY) as client:
             answer = client.send(patient.files, {"model": "commissioning"})
         (job,) = answer["jobs"]
         self.acknowledged[job["id"]] = patient
@@ -259,6 +260,7 @@ def run_site(
         for name, command in commands.items()
     }
     set_up = {
+        **ENVIRONMENT,
         "OARLOCK_DATA": str(data),
         "OARLOCK_REDIS_URL": f"unix://{socket}",
         "OARLOCK_THREADS": "1",

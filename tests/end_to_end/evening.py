@@ -22,6 +22,7 @@ from contouring.phantom_series import SeriesHeader
 from contouring.phantom_shapes import Sphere
 from tests.contouring.tiny_structure_sets import PAROTID, written
 from tests.dicom_peers import Orthanc, run_orthanc
+from tests.keys import KEY
 from tests.phantoms import SMALL_SCAN, write_small_series
 from tests.service.answers import change_dataset
 from tests.workers.processes import wait_until
@@ -182,7 +183,7 @@ class Pacs:
         """Start it, and let it know the server both ways."""
         running = run_orthanc(self.folder, self.http_port, self.dicom_port)
         self.orthanc = self._running.enter_context(running)
-        server = {"Url": f"{self.oarlock_url}/dicom-web/"}
+        server = {"Url": f"{self.oarlock_url}/dicom-web/", "Username": "first", "Password": KEY}
         node = {"AET": "OARLOCK", "Host": "127.0.0.1", "Port": self.oarlock_port}
         self._put("/dicom-web/servers/oarlock", server)
         self._put("/modalities/oarlock", node)

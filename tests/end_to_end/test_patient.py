@@ -13,6 +13,7 @@ from models.training.case_series import enlarged, write_case
 from models.training.cases import STRUCTURES, TrainingCase, read_cases
 from service.client import Client
 from tests.judges import dciodvfy_errors
+from tests.keys import KEY
 
 COLUMNS = 512
 LEAST_DICE = 0.6  # one patient, not the mean: far below it something is broken, not merely worse
@@ -29,7 +30,7 @@ def test_a_patient_comes_back_with_contours_like_the_clinics(
 ) -> None:
     """The main job, as a department does it: 512 x 512 CT in, RTSTRUCT out."""
     files = write_case(patient, tmp_path / "ct", COLUMNS)
-    with Client(server) as client:
+    with Client(server, KEY) as client:
         (job,) = client.send(files, {})["jobs"]
         *_, last = client.follow(job["id"])
         assert last["state"] == "done", last

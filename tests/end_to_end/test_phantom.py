@@ -16,6 +16,7 @@ from contouring.phantom_shapes import FloatArray
 from contouring.rasters import dice, read_masks
 from service.client import Client
 from tests.judges import dciodvfy_errors, plastimatch_masks
+from tests.keys import KEY
 
 MEAN_MM = 0.05
 LARGEST_MM = 0.5
@@ -33,7 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def rtstruct(server: str, files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the server made of them."""
-    with Client(server) as client:
+    with Client(server, KEY) as client:
         (job,) = client.send(files, {"model": "commissioning"})["jobs"]
         *_, last = client.follow(job["id"])
         assert last["state"] == "done", last

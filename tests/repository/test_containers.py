@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from cli.app import COMMANDS
-from service.app import create_app
 
 RUNTIMES = {"onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "torch", "monai"}
 
@@ -44,7 +43,7 @@ def test_the_composition_is_valid_and_complete(
     """One file runs service, DICOM node, both kinds of worker, the queue and the database."""
     environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
 
-    result = _compose(find_tool, repository, environment, "--profile", "gpu", "config")
+    result = _compose(find_tool, repository, environment, "--profile", "*", "config")
     services = yaml.safe_load(result.stdout)["services"]
 
     assert set(services) == {"service", "dimse", "worker", "worker-gpu", "redis", "postgres"}
@@ -64,7 +63,7 @@ def test_the_composition_refuses_to_start_without_a_password(
 
 
 def test_the_composition_is_reached_from_this_machine_only(repository: Path) -> None:
-    """There is no login yet, so opening it to a network must be a site's own decision."""
+    """Opening it to a network must be a site's own decision."""
     composition = yaml.safe_load((repository / "docker-compose.yml").read_text())
 
     ports = [
@@ -94,11 +93,8 @@ def test_every_image_starts_something_that_exists(repository: Path) -> None:
 
     started = [json.loads(line) for line in lines]
 
-    assert {words[0] for words in started} == {"oarlock", "uvicorn"}
-    assert {tuple(words[1:]) for words in started if words[0] == "oarlock"} == {("worker",)}
-    assert "worker" in COMMANDS
-    assert [w[2] for w in started if w[0] == "uvicorn"] == ["service.app:create_app"]
-    assert callable(create_app)
+    assert {tuple(words) for words in started} == {("oarlock", "worker"), ("oarlock", "service")}
+    assert {words[1] for words in started} <= set(COMMANDS)
 
 
 def test_the_service_installs_no_runtime(project: dict[str, Any]) -> None:

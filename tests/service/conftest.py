@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.keys import SHOWN
 from tests.phantoms import write_small_series
 from tests.workers.processes import find_free_port, run_server, wait_until
 
@@ -70,7 +71,7 @@ def run_ready_server(folder: Path, environment: Mapping[str, str]) -> Iterator[S
     log = folder / "server.log"
     with (
         run_server({**own, **environment}, log) as process,
-        httpx.Client(base_url=url, timeout=60, trust_env=False) as http,
+        httpx.Client(base_url=url, headers=SHOWN, timeout=60, trust_env=False) as http,
     ):
 
         def is_ready() -> bool:

@@ -15,6 +15,7 @@ import pytest
 from pydicom.uid import MRImageStorage
 
 from contouring.phantom_series import SeriesHeader
+from tests.keys import KEY
 from tests.phantoms import write_small_series
 from tests.service.answers import change_dataset, expect_problem
 from tests.service.conftest import Server
@@ -286,7 +287,8 @@ def test_a_client_that_hangs_up(server: Server, series: list[Path]) -> None:
     """Half an upload is no upload."""
     host, _, port = server.url.removeprefix("http://").partition(":")
     head = (
-        "POST /v1/jobs HTTP/1.1\r\nHost: oarlock\r\nContent-Length: 9999999\r\n"
+        f"POST /v1/jobs HTTP/1.1\r\nHost: oarlock\r\nX-API-Key: {KEY}\r\n"
+        "Content-Length: 9999999\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
         '--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
     )

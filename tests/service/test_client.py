@@ -6,10 +6,16 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
+from contouring.phantom_series import SeriesHeader
 from service.client import Client
+from tests.cli.shell import run
+from tests.keys import KEY
+from tests.phantoms import write_small_series
+from tests.service.conftest import Server
 
 
 class _BrokenStream(BaseHTTPRequestHandler):
@@ -48,3 +54,17 @@ def test_a_stream_that_breaks_off_is_opened_again(address: str) -> None:
         seen = [job["state"] for job in client.follow("any")]
 
     assert seen == ["running", "done"]
+
+
+def test_a_key_comes_from_a_file_or_from_the_environment(server: Server, tmp_path: Path) -> None:
+    """Never from the command line, which all users of a machine may read."""
+    write_small_series(tmp_path / "ct", header=SeriesHeader(seed="key file"))
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    submit = ("submit", tmp_path / "ct", "--url", server.url, "--model", "commissioning")
+    submit = (*submit, "--output", tmp_path / "out")
+
+    without = run(*submit, OARLOCK_KEY="")
+    by_file = run(*submit, "--key-file", tmp_path / "key", OARLOCK_KEY="")
+
+    assert (without.returncode, "oarlock keys create" in without.stderr) == (2, True)
+    assert by_file.returncode == 0, by_file.stderr

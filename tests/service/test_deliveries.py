@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from contouring.errors import InvalidConfigurationError, UnknownTemplateError
 from service.app import create_app
 from tests.contouring.tiny_structure_sets import PAROTID, written
+from tests.keys import SHOWN
 from tests.service.answers import expect_problem
 from tests.service.test_old_results import OLD_JOB
 from tests.service.test_partial_jobs import HELD
@@ -78,7 +79,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         leases.finish(claimed, NewResult(stored.folder, stored.files, outputs, (), (), {}, held))
         return f"/v1/jobs/{job.id}"
 
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), headers=SHOWN) as client:
         yield Site(client, folder, finish)
     engine.dispose()
 
@@ -180,5 +181,5 @@ def test_a_wrong_file_shows_when_the_service_starts(
     redis_url = RedisServer(tmp_path / "redis").url
     app = create_app(Settings(data=tmp_path, redis_url=redis_url, destinations=file))
 
-    with pytest.raises(error), TestClient(app):
+    with pytest.raises(error), TestClient(app, headers=SHOWN):
         pass

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
 from service.app import create_app
+from tests.keys import SHOWN
 from tests.phantoms import write_small_series
 from tests.service.answers import expect_problem
 from workers.job_store import JobStore
@@ -31,6 +32,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     with TestClient(
         create_app(Settings(data=data, redis_url=url, reserve_bytes=100 * MEBIBYTE)),
         raise_server_exceptions=False,
+        headers=SHOWN,
     ) as client:
         yield client
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from contouring.structures import Status
 from service.app import create_app
+from tests.keys import SHOWN
 from tests.workers.arriving import MR, PACS, receive
 from workers.arrival_store import ArrivalStore
 from workers.arrivals import ArrivalState, Verdict
@@ -61,7 +62,7 @@ def _add_job(engine: Engine, description: str) -> None:
 
 
 def _read_page(settings: Settings) -> str:
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), headers=SHOWN) as client:
         return str(client.get("/").text)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from tests.keys import SHOWN
 from tests.service.answers import expect_problem
 from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
@@ -51,7 +52,7 @@ def test_an_old_structure_set_is_fetched_and_has_no_report(tmp_path: Path) -> No
     outputs = (OutputRecord("generic", "rtstruct.dcm"),)
     leases.finish(job, NewResult(stored.folder, stored.files, outputs, (), (), {}))
 
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), headers=SHOWN) as client:
         shown = client.get(f"/v1/jobs/{job.id}").json()
         rtstruct = client.get(shown["links"]["rtstruct"])
         report = client.get(shown["links"]["report"])

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from tests.keys import SHOWN
 from tests.service.answers import expect_problem
 from tests.service.test_old_results import claim_old_job
 from workers.jobs import Failure, OutputRecord
@@ -26,7 +27,7 @@ def held(tmp_path: Path) -> Iterator[tuple[TestClient, str]]:
     stored = ResultStore(tmp_path).keep(job.id, job.fence, FILES)
     outputs = (OutputRecord("generic", "generic.rtstruct.dcm"),)
     leases.finish(job, NewResult(stored.folder, stored.files, outputs, (), (), {}, HELD))
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), headers=SHOWN) as client:
         yield client, f"/v1/jobs/{job.id}"
 
 

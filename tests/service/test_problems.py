@@ -9,8 +9,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import DataError
 
 from contouring.errors import OarlockError
+from service.access.declarations import needs
+from service.access.roles import Permission
 from service.app import create_app
 from service.problems import STATUS
+from tests.keys import SHOWN
 from tests.workers.processes import run_postgresql
 from workers.redis_server import RedisServer
 from workers.settings import Settings
@@ -41,10 +44,11 @@ def test_an_unexpected_error_shows_no_trace(tmp_path: Path) -> None:
     app = create_app(Settings(data=tmp_path, redis_url=redis_server.url))
 
     @app.get("/broken")
+    @needs(Permission.DESCRIBE)
     def fail() -> None:
         raise ZeroDivisionError("secret detail")
 
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, raise_server_exceptions=False, headers=SHOWN) as client:
         answer = client.get("/broken")
 
     assert answer.status_code == 500
@@ -59,7 +63,7 @@ def test_without_redis_the_service_is_ready_but_degraded(tmp_path: Path) -> None
     redis_server = RedisServer(tmp_path / "redis")
     app = create_app(Settings(data=tmp_path, redis_url=redis_server.url))
 
-    with TestClient(app) as client:
+    with TestClient(app, headers=SHOWN) as client:
         without = client.get("/health/ready")
         redis_server.start()
         with_redis = client.get("/health/ready")
@@ -80,7 +84,7 @@ def test_without_its_database_the_service_is_not_ready(tmp_path: Path) -> None:
             database_url=database.enter_context(run_postgresql()),
         )
 
-        with TestClient(create_app(settings)) as client:
+        with TestClient(create_app(settings), headers=SHOWN) as client:
             with_database = client.get("/health/ready")
             database.close()
             answer = client.get("/health/ready")
@@ -96,10 +100,11 @@ def test_what_the_database_cannot_hold_is_the_senders_fault(tmp_path: Path) -> N
     app = create_app(Settings(data=tmp_path, redis_url=redis_server.url))
 
     @app.get("/nul")
+    @needs(Permission.DESCRIBE)
     def fail() -> None:
         raise DataError("select", {}, ValueError("a NUL"))
 
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, raise_server_exceptions=False, headers=SHOWN) as client:
         answer = client.get("/nul")
 
     assert answer.status_code == 400

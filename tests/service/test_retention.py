@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from tests.keys import SHOWN
 from tests.service.answers import expect_problem
 from tests.service.test_old_results import claim_old_job
 from workers.jobs import OutputRecord
@@ -27,7 +28,9 @@ def done(tmp_path: Path) -> Iterator[tuple[TestClient, str]]:
     stored = ResultStore(tmp_path).keep(job.id, job.fence, FILES)
     outputs = (OutputRecord("generic", "generic.rtstruct.dcm"),)
     leases.finish(job, NewResult(stored.folder, stored.files, outputs, (), (), {}))
-    with TestClient(create_app(Settings(**settings.model_dump() | AT_ONCE))) as client:
+    with TestClient(
+        create_app(Settings(**settings.model_dump() | AT_ONCE)), headers=SHOWN
+    ) as client:
         yield client, f"/v1/jobs/{job.id}"
 
 

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from contouring.errors import ReleaseCheckError
 from service.app import create_app
+from tests.keys import SHOWN
 from tests.service.answers import expect_problem
 from tests.service.test_old_results import claim_old_job
 from workers.jobs import Failure
@@ -39,7 +40,7 @@ def test_the_report_is_fetched_and_the_structure_set_is_not(tmp_path: Path) -> N
     ResultStore(tmp_path).keep(job.id, job.fence, {"report.json": json.dumps(REPORT).encode()})
     leases.fail(job, Failure(error.code, str(error)))
 
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), headers=SHOWN) as client:
         shown = client.get(f"/v1/jobs/{job.id}").json()
         report = client.get(shown["links"]["report"])
         rtstruct = client.get(f"/v1/jobs/{job.id}/rtstruct")

@@ -10,6 +10,7 @@ import httpx
 from dicomweb_client.api import DICOMwebClient
 
 from tests.dicom_peers import Orthanc
+from tests.keys import KEY, SHOWN
 from tests.service.conftest import Server
 
 ORTHANC = "127.0.0.1"
@@ -58,19 +59,20 @@ def connect(server: Server, address: str) -> Iterator[httpx.Client]:
     """A client of the server that comes from this address."""
     transport = httpx.HTTPTransport(local_address=address)
     with httpx.Client(
-        base_url=server.url, transport=transport, timeout=60, trust_env=False
+        base_url=server.url, headers=SHOWN, transport=transport, timeout=60, trust_env=False
     ) as http:
         yield http
 
 
 def open_dicomweb_client(server: Server) -> DICOMwebClient:
     """The client of many research projects."""
-    return DICOMwebClient(f"{server.url}/dicom-web")
+    return DICOMwebClient(f"{server.url}/dicom-web", headers=SHOWN)
 
 
 def introduce(orthanc: Orthanc, server: Server) -> None:
     """Let the archive know the server, as `oarlock`; nobody else may ask it by C-FIND."""
-    address = {"Url": f"{server.url}/dicom-web/"}
+    # It knows no header of its own making, only a name and a password.
+    address = {"Url": f"{server.url}/dicom-web/", "Username": "first", "Password": KEY}
     entity = {"AET": "OARLOCK", "Host": "127.0.0.1", "Port": 104}
     orthanc.http.put("/dicom-web/servers/oarlock", json=address).raise_for_status()
     orthanc.http.put("/modalities/oarlock", json=entity).raise_for_status()

@@ -16,6 +16,7 @@ from pydicom.uid import RTStructureSetStorage
 
 from service.app import create_app
 from tests.dicom_peers import Orthanc
+from tests.keys import SHOWN
 from tests.service.answers import change_dataset
 from tests.service.conftest import Server
 from tests.service.dicomweb.arrivals import list_jobs, read_uid, wait_for
@@ -138,7 +139,7 @@ def finish_job(
         result = NewResult(stored.folder, stored.files, outputs, (), (), {}, held, (instance,))
         leases.finish(job, result)
         delivered_go = Settings(**settings.model_dump() | {"keep_delivered_hours": 0.0})
-        clients.append(TestClient(create_app(delivered_go)))
+        clients.append(TestClient(create_app(delivered_go), headers=SHOWN))
         uids = [read_uid(content, f"{level}InstanceUID") for level in ("Study", "Series", "SOP")]
         address = "studies/{}/series/{}/instances/{}".format(*uids)
         return clients[-1].__enter__(), f"/v1/jobs/{job.id}", f"/dicom-web/{address}"

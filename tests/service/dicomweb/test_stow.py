@@ -26,7 +26,7 @@ from tests.service.dicomweb.bodies import (
     list_stored,
     store,
 )
-from tests.service.dicomweb.peers import STRANGER, connect
+from tests.service.dicomweb.peers import ORTHANC, STRANGER, connect
 
 JSON, XML = "application/dicom+json", "application/dicom+xml"
 NATIVE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
@@ -180,6 +180,17 @@ def test_a_sender_that_nobody_knows(site: Server, slices: list[bytes]) -> None:
         answer = store(stranger, slices[0])
 
     expect_problem(answer, 403, "forbidden", STRANGER)
+
+
+def test_a_header_makes_nobody_somebody_else(site: Server, slices: list[bytes]) -> None:
+    """Whom a proxy speaks for counts only where the settings say that there is one."""
+    forged = {"X-Forwarded-For": STRANGER, "X-Forwarded-Proto": "https"}
+    with connect(site, ORTHANC) as known:
+        known.headers.update(forged)
+        answer = store(known, slices[0])
+
+    assert answer.status_code == 200
+    assert "https" not in answer.text
 
 
 def test_hostile_names_in_a_part_write_nowhere(

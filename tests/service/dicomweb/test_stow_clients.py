@@ -16,6 +16,7 @@ from dicomweb_client.api import DICOMwebClient
 
 from tests.dicom_peers import Orthanc
 from tests.judges import find_program
+from tests.keys import KEY
 from tests.service.answers import change_dataset
 from tests.service.conftest import Server
 from tests.service.dicomweb.arrivals import count_received, list_jobs, read_uid, wait_for
@@ -94,7 +95,7 @@ def run_curl(*arguments: str | Path) -> tuple[str, str]:
     run = subprocess.run(
         [
             *(find_program("curl"), "--silent", "--noproxy", "*", "--output", "/dev/null"),
-            *("--write-out", "%{content_type} %{http_code}", *arguments),
+            *("--user", f"first:{KEY}", "--write-out", "%{content_type} %{http_code}", *arguments),
         ],
         capture_output=True,
         text=True,

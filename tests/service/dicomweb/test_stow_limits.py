@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from contouring.phantom_scan import Scan, even_offsets
 from service.app import create_app
+from tests.keys import KEY, SHOWN
 from tests.phantoms import write_small_series
 from tests.service.answers import expect_problem
 from tests.service.conftest import MEBIBYTE, Server, run_ready_server
@@ -85,7 +86,8 @@ def test_a_sender_that_breaks_off_leaves_nothing(
     before = count_kept(site.data)
     body = join_parts(*slices)
     head = (
-        f"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: {MULTIPART}\r\n"
+        f"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
+        f"Content-Type: {MULTIPART}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection(
@@ -145,7 +147,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     data.mkdir()
     url = RedisServer(tmp_path / "redis").url
     settings = Settings(data=data, redis_url=url, reserve_bytes=100 * MEBIBYTE)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), raise_server_exceptions=False, headers=SHOWN) as client:
         yield client
 
 

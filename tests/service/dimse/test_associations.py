@@ -176,6 +176,36 @@ def test_with_a_ca_only_senders_with_a_certificate_of_it_are_heard(
         assert len(node.find_kept()) == 1
 
 
+def test_a_source_is_known_by_its_certificate_whatever_it_says_of_itself(
+    tmp_path: Path, series: list[Path]
+) -> None:
+    """Anybody may take a title; the CA has signed both certificates, and only one is the PACS's."""
+    ours, theirs, others = (make_keys(tmp_path, name) for name in ("node", "pacs", "other"))
+    (tmp_path / "ca.pem").write_bytes(
+        theirs.certificate.read_bytes() + others.certificate.read_bytes()
+    )
+    (tmp_path / "sources.yaml").write_text(
+        "format: 1\n"
+        "sources: [{name: PACS, kind: dimse, calling_ae: STORESCU, certificate: CN=pacs}]\n"
+    )
+    with run_node(
+        tmp_path,
+        sources=tmp_path / "sources.yaml",
+        dimse_tls_cert=ours.certificate,
+        dimse_tls_key=ours.key,
+        dimse_tls_ca=tmp_path / "ca.pem",
+    ) as node:
+        speaking = ("+cf", ours.certificate, series[0])
+
+        known = node.run("storescu", "+tls", theirs.key, theirs.certificate, *speaking)
+        unknown = node.run("storescu", "+tls", others.key, others.certificate, *speaking)
+
+        assert known.returncode == 0, known.stderr
+        assert "Calling AE Title Not Recognized" in unknown.stderr + unknown.stdout
+        assert "certificate 'CN=other'" in node.log.read_text()
+        assert len(node.find_kept()) == 1
+
+
 def _is_admitted(node: RunningNode) -> bool:
     association = node.associate(calling_ae="ONE_MORE")
     if association.is_established:
