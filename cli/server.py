@@ -55,7 +55,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
 
     from service.app import create_app
 
-    find_bundles((RELEASED, *settings.model_folders))
+    find_bundles((RELEASED, *settings.model_folders), settings.model_keys)
     pick_templates(find_templates(settings.template_folders), settings.default_template_names)
     engine = open_engine(settings.sql_url)
     migrate(engine)
