@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -116,3 +118,17 @@ def test_the_service_s_lock_holds_no_runtime(repository: Path) -> None:
     lock = read_lock(repository / "requirements" / "service.txt")
 
     assert {"onnxruntime", "onnxruntime-gpu", "openvino", "torch"}.isdisjoint(lock)
+
+
+def test_a_bill_of_materials_holds_what_its_lock_holds(repository: Path, tmp_path: Path) -> None:
+    """With its hashes."""
+    command = [repository / "scripts" / "sbom", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+
+    for target in TARGETS:
+        bill = json.loads((tmp_path / f"{target}.cdx.json").read_text())
+        parts = {canonicalize_name(one["name"]): one["version"] for one in bill["components"]}
+        assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+        assert bill["metadata"]["component"]["name"] == "oarlock"
+        assert parts == read_lock(repository / "requirements" / f"{target}.txt")
+        assert all("SHA-256" in json.dumps(one) for one in bill["components"])
