@@ -52,6 +52,8 @@ ENV PATH=/opt/oarlock/bin:$PATH \
 WORKDIR /data
 VOLUME /data
 USER 10001
+# For uvicorn, too, which knows nothing of it: what is written is this user's alone.
+ENTRYPOINT ["/bin/sh", "-c", "umask 077 && exec \"$@\"", "--"]
 
 # A worker is well while its process runs and it reaches the queue that wakes it.
 FROM runtime AS runtime-worker

@@ -7,6 +7,7 @@ import signal
 import threading
 
 from cli.console import out
+from workers.private_files import keep_files_private
 from workers.settings import Settings
 
 DEFAULT_PORT = 11112  # registered for DICOM
@@ -21,6 +22,7 @@ def dimse() -> None:
     from service.dimse.node import Node
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    keep_files_private()
     settings = Settings()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     stopping = threading.Event()

@@ -16,6 +16,7 @@ from workers.companion import Companion
 from workers.database import migrate, open_engine
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
+from workers.private_files import keep_files_private
 from workers.redis_server import RedisServer
 from workers.settings import Settings
 from workers.supervisor import Supervisor
@@ -27,6 +28,7 @@ def serve() -> None:
     """Run the whole server on this machine until Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, _exit_on_signal)
+    keep_files_private()
     settings = Settings()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.redis_url is not None:

@@ -85,6 +85,17 @@ def test_every_image_of_ours_ends_as_a_user_without_rights(repository: Path) -> 
     assert {users[target] for target in ("service", "worker", "worker-gpu")} == {"10001"}
 
 
+def test_what_an_image_runs_writes_for_its_user_alone(repository: Path, tmp_path: Path) -> None:
+    """Whatever the command: uvicorn has no umask of its own."""
+    text = (repository / "Dockerfile").read_text()
+    (entry,) = re.findall(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)
+
+    written = tmp_path / "written by 'one' $HOME"
+    subprocess.run([*json.loads(entry), "touch", written], check=True)
+
+    assert written.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_an_image_installs_is_compared_with_its_hash(repository: Path) -> None:
     """Whatever an index answers: not one file that scripts/lock has not seen."""
     lines = (repository / "Dockerfile").read_text().splitlines()
