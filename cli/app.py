@@ -35,6 +35,8 @@ COMMANDS = MappingProxyType(
         "gate": "gate",
         "rules": "rules",
         "destinations": "destinations",
+        "backup": "backups",
+        "restore": "backups",
     }
 )
 

@@ -37,6 +37,7 @@
     │   ├── AddressRefusedError       one that the administrator's file does not allow
     │   └── UnknownDestinationError
     ├── StorageFullError              the data folder has no room for more
+    ├── BackupError                   one that cannot be made, or must not be put back
     └── JobError
         ├── UnknownJobError
         ├── WrongJobStateError
@@ -81,6 +82,7 @@ from contouring.errors.models import (
 )
 from contouring.errors.operation import (
     AddressRefusedError,
+    BackupError,
     DeliveryError,
     JobCancelledError,
     JobError,
@@ -103,6 +105,7 @@ from contouring.errors.root import (
 
 __all__ = [
     "AddressRefusedError",
+    "BackupError",
     "BrokenUploadError",
     "BrokenZipError",
     "ConfigurationError",
