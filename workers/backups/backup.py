@@ -19,6 +19,7 @@ from contouring.errors import BackupError
 from workers.backups.backup_list import BLOCK, About, hash_file, write_list
 from workers.backups.database_copy import FILES, copying_database, name_kind, read_revision
 from workers.backups.needed_files import NeededFiles, read_needed_files
+from workers.content_hash import ContentHash
 from workers.durable_files import sync
 from workers.settings import Settings
 
@@ -60,9 +61,9 @@ def make_backup(
     copier.remove_unneeded(needed)
     backup = copier.backup
     backup.missing = needed.find_missing(folder)
-    backup.damaged = [
-        name for name, sha256 in needed.sums.items() if backup.sums.get(name, sha256) != sha256
-    ]
+    backup.damaged = sorted(
+        name for name, said in needed.sums.items() if copier.contents.get(name, said) != said
+    )
     for name in SETTINGS_FILES:
         path = getattr(settings, name)
         if path is not None:
@@ -90,6 +91,7 @@ class _Copier:
         self._data, self._folder, self._show = data, folder, show
         self._copied: dict[tuple[int, int], str] = {}
         self.backup = Backup()
+        self.contents: dict[str, str] = {}  # the checksums that the database knows files by
 
     def copy(self, needed: NeededFiles) -> bool:
         """What was not copied in an earlier round; False if some of it was gone by then."""
@@ -109,17 +111,21 @@ class _Copier:
                 earlier = self._copied.get((status.st_dev, status.st_ino))
                 if earlier is not None and _link(self._folder / earlier, target):
                     self.backup.sums[name] = self.backup.sums[earlier]
+                    self.contents[name] = self.contents[earlier]
                     return
-                digest = hashlib.sha256()
+                digest, content = hashlib.sha256(), ContentHash()
                 with target.open("xb") as copy:
                     while block := file.read(BLOCK):
                         digest.update(block)
+                        content.update(block)
                         copy.write(block)
                     copy.flush()
                     os.fsync(copy.fileno())
         except FileNotFoundError:
             return
         self.backup.sums[name] = digest.hexdigest()
+        is_received = name.startswith("instances/")
+        self.contents[name] = content.hexdigest() if is_received else digest.hexdigest()
         self.backup.byte_count += status.st_size
         self._copied[status.st_dev, status.st_ino] = name
 

@@ -77,9 +77,12 @@ def count_others(url: str) -> int:
     """Connections of others, where the database tells."""
     if name_kind(url) == "sqlite":
         return 0
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
     with open_engine(url, is_pooled=False).connect() as connection:
-        return int(connection.scalar(text(f"{query} AND pid <> pg_backend_pid()")) or 0)
+        return int(connection.scalar(query) or 0)
 
 
 def restore_database(url: str, source: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,7 @@ from workers.durable_files import sync
 from workers.redis_urls import build_socket_url
 from workers.settings import Settings
 
+ENDING_SECONDS = 5.0  # of a connection whose process has just ended
 OURS = ("instances", "series", "results")
 
 Show = Callable[[str, float], None]
@@ -107,8 +109,11 @@ def _check_fit(settings: Settings, about: About) -> None:
 
 def _check_idle(settings: Settings) -> None:
     socket = settings.data.resolve() / "redis" / "redis.sock"
-    if _answers(build_socket_url(socket)) or count_others(settings.sql_url):
-        raise BackupError("a server or a worker is running on the target: stop it first.")
+    deadline = time.monotonic() + ENDING_SECONDS
+    while _answers(build_socket_url(socket)) or count_others(settings.sql_url):
+        if time.monotonic() > deadline:
+            raise BackupError("a server or a worker is running on the target: stop it first.")
+        time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:
