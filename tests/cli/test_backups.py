@@ -14,7 +14,9 @@ import pytest
 
 from tests.cli.shell import run
 from tests.phantoms import write_small_series
+from tests.workers.old_databases import fill
 from tests.workers.processes import find_free_port, run_server, wait_until
+from workers.database import migrate, open_engine
 
 TEMPLATES = ("eclipse", "monaco", "raystation")
 
@@ -150,3 +152,20 @@ def test_a_folder_that_will_not_do_is_refused_in_one_line(tmp_path: Path, comman
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert str(tmp_path / "folder") in done.stderr
+
+
+def test_a_server_that_starts_brings_the_first_version_s_database_up_to_date(
+    tmp_path: Path,
+) -> None:
+    """An update is: stop, install, start; its jobs are listed as before."""
+    data = tmp_path / "data"
+    data.mkdir()
+    engine = open_engine(f"sqlite:///{data / 'oarlock.sqlite'}")
+    migrate(engine, "0001")
+    fill(engine, "0001")
+    engine.dispose()
+
+    with serving(data, tmp_path / "log") as server:
+        listed = server.client.get("/v1/jobs").json()["jobs"]
+
+    assert {job["id"] for job in listed} == {"id 1", "id 2", "id 3"}
