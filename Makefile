@@ -53,6 +53,10 @@ check:
 lock:
 	@./scripts/lock
 
+# As root, for some minutes; the test suite does the same with a bundle of two small wheels.
+offline:
+	@./scripts/try-offline
+
 sbom:
 	@./scripts/setup test
 	@./scripts/sbom
