@@ -1,37 +1,43 @@
 # Three images from one file, chosen by --target:
 #   service      the HTTP side; no runtime, no model is ever run in it
 #   worker       contours on the CPU
-#   worker-gpu   contours on NVIDIA GPUs
+#   worker-gpu   contours on NVIDIA GPUs; with --build-arg GPU_LOCK=worker-gpu-tensorrt by TensorRT, too
+#
+# Everything from an index is compared with the hashes in requirements/ (scripts/lock).
 FROM python:3.11-slim-bookworm AS python
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 
-# Each build stage installs the dependencies from pyproject.toml alone, so that a change to the
-# source downloads nothing; the wheel made here comes on top.
 FROM python AS wheel
 WORKDIR /src
+COPY requirements/build.txt requirements/
+RUN pip install --require-hashes --no-deps -r requirements/build.txt
 COPY . .
-RUN pip wheel --no-deps --wheel-dir /wheels .
+RUN pip wheel --no-index --no-build-isolation --no-deps --wheel-dir /wheels .
 
+# The dependencies come first, so that a change to the source downloads nothing.
 FROM python AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
 RUN python -m venv /opt/oarlock
 
 FROM build AS build-service
-RUN /opt/oarlock/bin/pip install .
+COPY requirements/service.txt requirements/
+RUN /opt/oarlock/bin/pip install --require-hashes --no-deps -r requirements/service.txt
 COPY --from=wheel /wheels /wheels
-RUN /opt/oarlock/bin/pip install --no-deps --force-reinstall /wheels/*.whl
+RUN /opt/oarlock/bin/pip install --no-index --no-deps /wheels/*.whl && /opt/oarlock/bin/pip check
 
 FROM build AS build-worker
-RUN /opt/oarlock/bin/pip install ".[cpu,seg]"
+COPY requirements/worker.txt requirements/
+RUN /opt/oarlock/bin/pip install --require-hashes --no-deps -r requirements/worker.txt
 COPY --from=wheel /wheels /wheels
-RUN /opt/oarlock/bin/pip install --no-deps --force-reinstall /wheels/*.whl
+RUN /opt/oarlock/bin/pip install --no-index --no-deps /wheels/*.whl && /opt/oarlock/bin/pip check
 
 FROM build AS build-worker-gpu
-RUN /opt/oarlock/bin/pip install ".[gpu,seg]"
+ARG GPU_LOCK=worker-gpu
+COPY requirements/worker-gpu*.txt requirements/
+RUN /opt/oarlock/bin/pip install --require-hashes --no-deps -r "requirements/$GPU_LOCK.txt"
 COPY --from=wheel /wheels /wheels
-RUN /opt/oarlock/bin/pip install --no-deps --force-reinstall /wheels/*.whl
+RUN /opt/oarlock/bin/pip install --no-index --no-deps /wheels/*.whl && /opt/oarlock/bin/pip check
 
 # What runs: one user without rights, one folder it may write to.
 FROM python AS runtime
@@ -46,6 +52,8 @@ ENV PATH=/opt/oarlock/bin:$PATH \
 WORKDIR /data
 VOLUME /data
 USER 10001
+# For uvicorn, too, which knows nothing of it: what is written is this user's alone.
+ENTRYPOINT ["/bin/sh", "-c", "umask 077 && exec \"$@\"", "--"]
 
 # A worker is well while its process runs and it reaches the queue that wakes it.
 FROM runtime AS runtime-worker

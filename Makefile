@@ -1,13 +1,17 @@
 # Daily commands. Each calls the script or module that does the work, so none needs make.
 .PHONY: help setup demo test chaos serve check format coverage mutation bench bench-geometry bench-ingest \
-	bench-sizing networks openapi
+	bench-sizing networks openapi lock sbom offline
 
 help:
 	@echo "make demo     contour a phantom through the whole server; results in demo/"
 	@echo "make serve    run the server on this machine until Ctrl-C"
 	@echo "make test     run the whole test suite"
 	@echo "make chaos    kill, freeze and fill whole servers for an hour; writes docs/reliability.md"
-	@echo "make check    lint, types, import contracts, openapi.yaml and written pages up to date"
+	@echo "make check    lint, types, import contracts, openapi.yaml and written pages up to date,"
+	@echo "              bandit, and known vulnerabilities of what the images install"
+	@echo "make lock     write requirements/ anew: what the images install, with hashes"
+	@echo "make sbom     write a CycloneDX bill of materials of each image; in sbom/"
+	@echo "make offline  bundle everything, install it without a network, and contour a phantom"
 	@echo "make format   let ruff format the code and mend what it can"
 	@echo "make openapi  write openapi.yaml anew from the app"
 	@echo "make coverage which branches of contouring/ no test takes"
@@ -44,6 +48,19 @@ check:
 	.venv/bin/python -m service.openapi --check
 	.venv/bin/python -m service.conformance --check
 	.venv/bin/python -m service.access --check
+	.venv/bin/bandit --quiet --configfile pyproject.toml --recursive cli contouring models service workers
+	.venv/bin/python -m tests.audit
+
+lock:
+	@./scripts/lock
+
+# As root, for some minutes; the test suite does the same with a bundle of two small wheels.
+offline:
+	@./scripts/try-offline
+
+sbom:
+	@./scripts/setup test
+	@./scripts/sbom
 
 format:
 	@./scripts/setup test

@@ -25,8 +25,8 @@ COMMANDS = MappingProxyType(
         "contour": "contour",
         "check": "check",
         "lint": "lint",
-        "models": "listings",
-        "templates": "listings",
+        "models": "models",
+        "templates": "templates",
         "doctor": "doctor",
         "engines": "engines",
         "phantom": "phantom",
@@ -38,6 +38,8 @@ COMMANDS = MappingProxyType(
         "gate": "gate",
         "rules": "rules",
         "destinations": "destinations",
+        "backup": "backups",
+        "restore": "backups",
     }
 )
 

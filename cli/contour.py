@@ -44,7 +44,7 @@ def contour(
     Leaves with 3 when structures failed that a template asks for: the others are written.
     """
     settings = Settings()
-    bundles = find_bundles((RELEASED, *settings.model_folders))
+    bundles = find_bundles((RELEASED, *settings.model_folders), settings.model_keys)
     bundle = pick_bundle(bundles, model or settings.default_model)
     names = tuple(dict.fromkeys(template or settings.default_template_names))
     _check_places(output, (report, preview), len(names))

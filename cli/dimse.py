@@ -6,6 +6,7 @@ import signal
 import threading
 
 from cli.console import out
+from workers.private_files import keep_files_private
 from workers.request_ids import set_up_logging
 from workers.settings import Settings
 
@@ -22,6 +23,7 @@ def dimse() -> None:
     from service.dimse.node import Node
 
     set_up_logging()
+    keep_files_private()
     settings = Settings()
     check_node_start(settings)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)

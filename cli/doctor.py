@@ -37,7 +37,7 @@ def doctor(
     from models.runtimes.check_up import examine_runtimes
 
     settings = Settings()
-    bundles = find_bundles((RELEASED, *settings.model_folders))
+    bundles = find_bundles((RELEASED, *settings.model_folders), settings.model_keys)
     if model:
         bundles = {name: pick_bundle(bundles, name) for name in model}
     # Engines are built for a model: the one that most jobs ask for tells whether there are any.

@@ -54,7 +54,7 @@ def build_engines(
     from models.runtimes.engine_folder import EngineFolder
 
     settings = Settings()
-    bundles = find_bundles((RELEASED, *settings.model_folders))
+    bundles = find_bundles((RELEASED, *settings.model_folders), settings.model_keys)
     wanted = [pick_bundle(bundles, name) for name in model or sorted(bundles)]
     name = RuntimeName(runtime)
     try:

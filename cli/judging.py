@@ -32,4 +32,6 @@ def pick_judged(name_or_folder: str, settings: Settings) -> Bundle:
     """A bundle's folder, or a released or configured bundle by its name."""
     if (Path(name_or_folder) / CARD).is_file():
         return read_bundle(Path(name_or_folder))
-    return pick_bundle(find_bundles((RELEASED, *settings.model_folders)), name_or_folder)
+    return pick_bundle(
+        find_bundles((RELEASED, *settings.model_folders), settings.model_keys), name_or_folder
+    )

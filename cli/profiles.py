@@ -38,7 +38,7 @@ def record_flames(folder: Path) -> Iterator[None]:
         return
     folder.mkdir(parents=True, exist_ok=True)
     ctypes.CDLL(None).prctl(ALLOW_TRACING, BY_ANYBODY, 0, 0, 0)  # by a child, too
-    recording = subprocess.Popen(
+    recording = subprocess.Popen(  # nosec B603 # our own options, and a folder that a user names
         [
             *(program, "record", "--pid", str(os.getpid()), "--rate", str(SAMPLES_PER_SECOND)),
             *("--output", str(folder / FLAMES_SVG), "--nonblocking"),

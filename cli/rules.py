@@ -83,7 +83,7 @@ def _read(path: Path | None, settings: Settings) -> RuleSet:
     if path is None:
         return build_rule_set()
     known = KnownNames(
-        models=frozenset(find_bundles((RELEASED, *settings.model_folders))),
+        models=frozenset(find_bundles((RELEASED, *settings.model_folders), settings.model_keys)),
         templates=frozenset(find_templates(settings.template_folders)),
         destinations=frozenset(read_destinations(settings.destinations).by_name),
     )

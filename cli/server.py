@@ -17,6 +17,7 @@ from workers.companion import Companion
 from workers.database import migrate, open_engine
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
+from workers.private_files import keep_files_private
 from workers.redis_server import RedisServer
 from workers.request_ids import set_up_logging
 from workers.settings import Settings
@@ -30,6 +31,7 @@ def serve() -> None:
     """Run the whole server on this machine until Ctrl-C."""
     set_up_logging()
     signal.signal(signal.SIGTERM, _exit_on_signal)
+    keep_files_private()
     settings = Settings()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.redis_url is not None:
@@ -78,7 +80,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     from service.access.safe_start import check_http_start, check_node_start
     from service.http_server import build_http_server
 
-    find_bundles((RELEASED, *settings.model_folders))
+    find_bundles((RELEASED, *settings.model_folders), settings.model_keys)
     pick_templates(find_templates(settings.template_folders), settings.default_template_names)
     engine = open_engine(settings.sql_url)
     migrate(engine)

@@ -80,7 +80,7 @@ class Decoders:
 
 class _Decoder:
     def __init__(self, command: tuple[str, ...]) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # nosec B603 # a command of this file
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

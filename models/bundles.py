@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from contouring.errors import InvalidBundleError, InvalidConfigurationError, UnknownModelError
-from models.card import HalfCard, ModelCard, StageCard
+from models.artifacts import check_artifact, read_bundle_file
+from models.card import ModelCard
+from models.signatures import TrustedKeys, check_signature, read_trusted_keys
 from models.yaml_files import read_yaml_file
 
 RELEASED = Path(__file__).parent / "released"
@@ -25,17 +26,19 @@ class Bundle:
     checksum: str
 
 
-def find_bundles(folders: Iterable[Path]) -> dict[str, Bundle]:
+def find_bundles(folders: Iterable[Path], keys: Path | None = None) -> dict[str, Bundle]:
     """Every bundle among the children of `folders`, by name; the first of a name wins.
 
-    Raises `InvalidBundleError` for a folder with a wrong card, checksum or name.
+    `keys`: who must have signed them, but for the released, which came with the code that looks.
+    Raises `InvalidBundleError` for a folder with a wrong card, checksum, signature or name.
     """
+    trusted = None if keys is None else read_trusted_keys(keys)
     found: dict[str, Bundle] = {}
     for folder in folders:
         if not folder.is_dir():
             raise InvalidBundleError(folder, "there is no such folder; check OARLOCK_MODELS.")
         for card in sorted(folder.glob(f"*/{CARD}")):
-            bundle = read_bundle(card.parent)
+            bundle = read_bundle(card.parent, None if folder == RELEASED else trusted)
             found.setdefault(bundle.card.name, bundle)
     return found
 
@@ -47,41 +50,22 @@ def pick_bundle(bundles: dict[str, Bundle], name: str) -> Bundle:
     return bundles[name]
 
 
-def read_bundle(folder: Path) -> Bundle:
-    """One bundle, its card validated and its artifacts' checksums compared."""
+def read_bundle(folder: Path, trusted: TrustedKeys | None = None) -> Bundle:
+    """One bundle, its card validated and its artifacts' checksums compared.
+
+    `trusted`: the keys of which one must have signed the card; nothing of it is read before.
+    """
     path = folder / CARD
-    text = path.read_bytes()
+    text = read_bundle_file(folder, CARD)
+    if trusted is not None:
+        check_signature(folder, text, trusted)
     try:
         card = read_yaml_file(path, ModelCard, text)
     except InvalidConfigurationError as error:
         raise InvalidBundleError(folder, f"the card {CARD}: {' '.join(error.faults)}") from error
     for stage in (card.localizer, card.segmenter):
         if stage is not None:
-            _check_artifact(folder, stage)
+            check_artifact(folder, stage)
         if stage is not None and stage.half is not None:
-            _check_artifact(folder, stage.half)
+            check_artifact(folder, stage.half)
     return Bundle(folder, card, hashlib.sha256(text).hexdigest())
-
-
-def _check_artifact(folder: Path, stage: StageCard | HalfCard) -> None:
-    path = folder / stage.artifact
-    if not path.is_file():
-        raise InvalidBundleError(folder, f"{stage.artifact} is missing.")
-    status = path.stat()
-    actual = _sha256(path, status.st_mtime_ns, status.st_size)
-    if actual != stage.sha256:
-        raise InvalidBundleError(
-            folder,
-            f"{stage.artifact} has the sha256 {actual}, not {stage.sha256} as its card says: copy "
-            "the bundle again.",
-        )
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path, modified_ns: int, size: int) -> str:
-    """Remembered until the file changes: a worker looks through all bundles for each it opens."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

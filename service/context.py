@@ -76,7 +76,7 @@ class Context:
 @contextmanager
 def open_context(settings: Settings) -> Iterator[Context]:
     """Open the stores, bring the database up to date, and reconcile until the block ends."""
-    bundles = find_bundles((RELEASED, *settings.model_folders))
+    bundles = find_bundles((RELEASED, *settings.model_folders), settings.model_keys)
     templates = find_templates(settings.template_folders)
     pick_templates(templates, settings.default_template_names)  # a wrong setting shows at once
     destinations = read_destinations(settings.destinations)

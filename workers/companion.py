@@ -35,7 +35,7 @@ class Companion:
             self._process = None
             self._start_at = time.monotonic() + RESTART_PAUSE_SECONDS
         if time.monotonic() >= self._start_at:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # nosec B603 # our own command
                 tie_to_parent(self._command), stdin=subprocess.DEVNULL, start_new_session=True
             )
 

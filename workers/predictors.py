@@ -26,8 +26,9 @@ class Predictors:
         threads: int | None,
         runtime: RuntimeName = RuntimeName.AUTO,
         engines: Path | None = None,
+        keys: Path | None = None,
     ) -> None:
-        self._folders = (RELEASED, *model_folders)
+        self._folders, self._keys = (RELEASED, *model_folders), keys
         self._threads, self._runtime, self._engines = threads, runtime, engines
         self._open: dict[tuple[str, Economy], Cascade] = {}
 
@@ -39,7 +40,7 @@ class Predictors:
         """The model that a job was accepted for, and no other of the same name."""
         key = (checksum, economy)
         if key not in self._open:
-            bundle = find_bundles(self._folders).get(name)
+            bundle = find_bundles(self._folders, self._keys).get(name)
             if bundle is None or bundle.checksum != checksum:
                 raise ModelChangedError(name, checksum)
             cascade = open_cascade(bundle, self._threads, economy, self._runtime, self._engines)

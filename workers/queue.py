@@ -12,6 +12,7 @@ from workers.redis_urls import build_broker_url
 QUEUE = "oarlock"
 RUN_JOB = "oarlock.run_job"
 MESSAGE_VERSION = 1
+CONTENT_TYPE = "application/json"  # of every message; no other is read
 
 LEAST_VISIBILITY_SECONDS = 3600  # the reconciler brings work back sooner
 LONGEST_PAUSE_SECONDS = 4.0  # between two looks for a Redis that is away
@@ -61,6 +62,7 @@ def build_queue(redis_url: str, job_seconds_limit: int) -> Celery:
         broker_connection_retry=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        worker_consumer="workers.message_gate:GatedConsumer",
         worker_prefetch_multiplier=1,
         worker_concurrency=1,
         worker_pool="prefork",

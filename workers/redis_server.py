@@ -65,7 +65,7 @@ class RedisServer:
         if program is None:
             raise MissingRedisError
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # nosec B603 # our own options
             tie_to_parent([program, *self._build_options()]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -47,6 +47,11 @@ class Settings(AccessSettings):
     models: str = Field(
         "", description=f"More folders of models, parted by {os.pathsep!r}, beside the released."
     )
+    model_keys: Path | None = Field(
+        None,
+        description="Public keys (PEM), a file or a folder of *.pem, of which one must have signed "
+        "each model of OARLOCK_MODELS; unset: checksums alone are compared.",
+    )
     default_model: str = Field("hn-oar", description="Model of a job that names none.")
     templates: str = Field(
         "", description=f"More folders of templates, parted by {os.pathsep!r}, beside the shipped."

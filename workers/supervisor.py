@@ -105,7 +105,7 @@ class Supervisor:
 
 
 def _start_worker() -> _Worker:
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # nosec B603 # our own interpreter
         tie_to_parent([sys.executable, "-m", "workers.worker"]),
         stdin=subprocess.DEVNULL,
         start_new_session=True,

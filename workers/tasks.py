@@ -150,7 +150,11 @@ def open_workplace() -> Workplace:
         series=series,
         results=ResultStore(settings.data),
         predictors=Predictors(
-            settings.model_folders, settings.threads, settings.runtime, settings.engine_folder
+            settings.model_folders,
+            settings.threads,
+            settings.runtime,
+            settings.engine_folder,
+            settings.model_keys,
         ),
         prefetch=Prefetch(leases, series, settings.read_ahead_bytes),
         template_folders=settings.template_folders,

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import workers.stop_signal  # noqa: F401  # before Celery
 from workers.database import migrate, open_engine
 from workers.lease_store import LeaseStore
+from workers.private_files import keep_files_private
 from workers.publisher import Publisher
 from workers.request_ids import set_up_logging
 from workers.settings import Settings
@@ -24,6 +25,7 @@ def run_worker(settings: Settings) -> None:
     """Take jobs until the process is told to stop."""
     set_up_logging()
     settings.require_redis_url()
+    keep_files_private()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.sql_url)
     migrate(engine)

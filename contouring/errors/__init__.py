@@ -44,6 +44,7 @@
     │   ├── AddressRefusedError       one that the administrator's file does not allow
     │   └── UnknownDestinationError
     ├── StorageFullError              the data folder has no room for more
+    ├── BackupError                   one that cannot be made, or must not be put back
     └── JobError
         ├── UnknownJobError
         ├── WrongJobStateError
@@ -97,6 +98,7 @@ from contouring.errors.models import (
 )
 from contouring.errors.operation import (
     AddressRefusedError,
+    BackupError,
     DeliveryError,
     JobCancelledError,
     JobError,
@@ -120,6 +122,7 @@ from contouring.errors.root import (
 __all__ = [
     "AccessError",
     "AddressRefusedError",
+    "BackupError",
     "BrokenUploadError",
     "BrokenZipError",
     "ConfigurationError",

@@ -45,6 +45,16 @@ class StorageFullError(OarlockError):
     code = "storage-full"
 
 
+class BackupError(OarlockError):
+    """A backup that cannot be made, or that must not be put back."""
+
+    code = "backup-failed"
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(f"Nothing was backed up or put back: {fault}")
+
+
 class JobError(OarlockError):
     """A request about a job that cannot be met."""
 

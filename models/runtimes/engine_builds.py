@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from contouring.errors import EngineBuildError, RuntimeMissingError, UnusableRuntimeError
+from models.artifacts import read_artifact
 from models.bundles import Bundle
 from models.card import StageCard
 from models.runtime_names import RuntimeName
@@ -65,7 +66,7 @@ def build_ordered(order: EngineOrder, engines: EngineFolder, now: datetime) -> t
 
     Raises `EngineBuildError` where the runtime cannot make one of this graph.
     """
-    content = (order.bundle.folder / order.stage.artifact).read_bytes()
+    content = read_artifact(order.bundle.folder, order.stage)
     engines.folder_of(order.identity.runtime).mkdir(parents=True, exist_ok=True)
     if order.identity.runtime == RuntimeName.TENSORRT:
         return _build_natively(order, content, engines, now)

@@ -18,6 +18,7 @@ from contouring.errors import (
     InvalidBundleError,
     UnusableRuntimeError,
 )
+from models.artifacts import read_artifact
 from models.card import StageCard
 from models.runtime_names import RuntimeName
 from models.runtimes.bound_session import BoundSession
@@ -73,8 +74,7 @@ class OnnxPredictor:
         engines: EngineFolder | None = None,
         precision: str = "float32",
     ) -> None:
-        # From bytes: weights in another file, which no checksum covers, cannot be loaded.
-        content = (folder / stage.artifact).read_bytes()
+        content = read_artifact(folder, stage)
         plan = ON_CPU
         if runtime is RuntimeName.ONNX_CUDA:
             plan = plan_cuda()

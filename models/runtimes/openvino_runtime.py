@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contouring.errors import InferenceError, InvalidBundleError, UnusableRuntimeError
+from models.artifacts import read_artifact
 from models.card import StageCard
 from models.runtime_names import RuntimeName
 from models.runtimes.graph_check import Graph, GraphTensor, check_channels, check_graph, run_windows
@@ -56,8 +57,7 @@ class OpenVinoPredictor:
         except RuntimeError as error:
             raise UnusableRuntimeError(RuntimeName.OPENVINO, f"{error}.") from error
         try:
-            # From bytes: weights in another file, which no checksum covers, cannot be loaded.
-            self._model = self._core.read_model((folder / stage.artifact).read_bytes(), b"")
+            self._model = self._core.read_model(read_artifact(folder, stage), b"")
         except RuntimeError as error:
             _raise_if_memory(error)
             raise InvalidBundleError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,8 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     ) -> NetworkPredictor:
         content = graph if isinstance(graph, bytes) else graph.SerializeToString()
         (tmp_path / "net.onnx").write_bytes(content)
-        predictor: NetworkPredictor = request.param(tmp_path, STAGE, channels, threads)
+        stage = STAGE.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
+        predictor: NetworkPredictor = request.param(tmp_path, stage, channels, threads)
         return predictor
 
     return open_graph

@@ -50,6 +50,66 @@ def test_the_composition_is_valid_and_complete(
     assert all(services[name]["restart"] == "unless-stopped" for name in services)
 
 
+def test_every_container_is_confined(repository: Path, find_tool: Callable[[str], str]) -> None:
+    """No rights beyond its user's, none to gain, and no file to change but those of its volumes."""
+    environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
+
+    result = _compose(find_tool, repository, environment, "--profile", "gpu", "config")
+    services = yaml.safe_load(result.stdout)["services"]
+
+    assert len(services) == 6
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not {"cap_add", "privileged", "network_mode", "pid", "ipc"} & set(service), name
+        assert any(one.startswith("/tmp:rw,nosuid,nodev,noexec,") for one in service["tmpfs"]), name
+    assert {name: services[name].get("user") for name in ("redis", "postgres")} == {
+        "redis": "redis",
+        "postgres": "postgres",
+    }
+
+
+def test_every_image_of_ours_ends_as_a_user_without_rights(repository: Path) -> None:
+    """A root in a container is one fault of the kernel away from a root outside."""
+    users: dict[str, str] = {}
+    stage = ""
+    for line in (repository / "Dockerfile").read_text().splitlines():
+        if match := re.match(r"FROM (\S+) AS (\S+)", line):
+            stage = match[2]
+            users[stage] = users.get(match[1], "root")
+        elif line.startswith("USER "):
+            users[stage] = line.split()[1]
+
+    assert {users[target] for target in ("service", "worker", "worker-gpu")} == {"10001"}
+
+
+def test_what_an_image_runs_writes_for_its_user_alone(repository: Path, tmp_path: Path) -> None:
+    """Whatever the command: uvicorn has no umask of its own."""
+    text = (repository / "Dockerfile").read_text()
+    (entry,) = re.findall(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)
+
+    written = tmp_path / "written by 'one' $HOME"
+    subprocess.run([*json.loads(entry), "touch", written], check=True)
+
+    assert written.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_an_image_installs_is_compared_with_its_hash(repository: Path) -> None:
+    """Whatever an index answers: not one file that scripts/lock has not seen."""
+    lines = (repository / "Dockerfile").read_text().splitlines()
+
+    installs = [line for line in lines if re.search(r"\bpip (install|wheel)\b", line)]
+    unchecked = [
+        line
+        for line in installs
+        if "--no-deps" not in line or not ("--require-hashes" in line or "--no-index" in line)
+    ]
+
+    assert len(installs) == 8
+    assert unchecked == []
+
+
 def test_the_composition_refuses_to_start_without_a_password(
     repository: Path, find_tool: Callable[[str], str]
 ) -> None:

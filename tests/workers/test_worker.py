@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import os
+import pickle  # noqa: TID251 - what a worker must refuse
 import signal
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +16,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+import redis
 
 from contouring.dicom_series import find_series
 from contouring.phantom_scan import Scan, even_offsets
@@ -26,6 +31,7 @@ from workers.job_store import JobStore
 from workers.jobs import Job, JobState, NewJob, Priority, build_series_digest
 from workers.lease_store import LeaseStore
 from workers.publisher import Publisher
+from workers.queue import CONTENT_TYPE, QUEUE, RUN_JOB
 from workers.reconciler import Reconciler
 from workers.redis_server import RedisServer
 from workers.result_store import ResultStore
@@ -195,3 +201,85 @@ def _is_segmenting(desk: Desk, job: Job, attempt: int) -> bool:
     desk.reconciler.reconcile()
     now = desk.jobs.find(job.id)
     return (now.state, now.attempt, now.stage) == (JobState.RUNNING, attempt, "segment")
+
+
+class Planted:
+    """What a stranger who can write to Redis would put there: unpickled, it makes a file."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self._mark),)
+
+
+def build_message_of(kind: str, body: bytes, task: str | None = RUN_JOB) -> str:
+    """As it lies in Redis."""
+    headers = {} if task is None else {"task": task, "id": kind, "lang": "py"}
+    return json.dumps(
+        {
+            "body": base64.b64encode(body).decode(),
+            "content-type": kind,
+            "content-encoding": "utf-8" if kind == CONTENT_TYPE else "binary",
+            "headers": headers,
+            "properties": {
+                "body_encoding": "base64",
+                "delivery_tag": str(uuid.uuid4()),
+                "delivery_info": {"exchange": "", "routing_key": QUEUE},
+            },
+        }
+    )
+
+
+def test_what_a_stranger_put_into_the_queue_is_thrown_away_and_never_unpickled(
+    desk: Desk, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """It would run as the worker, who can read every series; and the worker goes on."""
+    mark = tmp_path / "mark"
+    harm = pickle.dumps(((Planted(mark),), {}, {}))
+    kinds = ("application/x-python-serialize", "pickle", "application/x-yaml", "application/data")
+    planted = [build_message_of(kind, harm) for kind in (*kinds, "", CONTENT_TYPE)]
+    planted += [build_message_of(kind, harm, task=None) for kind in kinds[::3]]
+    planted += [build_message_of(CONTENT_TYPE, b"[5, 5, 5]", task) for task in (RUN_JOB, "a.b")]
+    planted += [build_message_of(CONTENT_TYPE, text) for text in (b"5", b"{}", b"[]", b"null")]
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.lpush(QUEUE, *planted)
+        with run_worker(desk.environment, desk.log) as worker:
+            wait_until(
+                lambda: not client.llen(QUEUE) and not client.hlen("unacked"),
+                f"every message to be answered; log: {desk.log.read_text()[-2000:]}",
+            )
+            job = desk.send(write_small_series(tmp_path / "ct"))
+            done = desk.wait_for(job, JobState.DONE, JobState.FAILED)
+            is_the_same = worker.poll() is None
+
+    assert (done.state, is_the_same) == (JobState.DONE, True)
+    assert (
+        desk.log.read_text().count("that Oarlock did not send is thrown away: it is not JSON") == 7
+    )
+    assert not mark.exists()
+
+
+def test_the_planted_message_would_do_harm_if_it_were_read(tmp_path: Path) -> None:
+    """Or the test above could not fail."""
+    pickle.loads(pickle.dumps(Planted(tmp_path / "mark")))  # noqa: S301
+
+    assert (tmp_path / "mark").exists()
+
+
+def test_a_message_says_which_job_and_nothing_else(redis_server: RedisServer) -> None:
+    """Redis is on another machine perhaps, and keeps what it is sent in files of its own."""
+    publisher = Publisher(redis_server.url, job_seconds_limit=600)
+    job_id = str(uuid.uuid4())
+
+    publisher.publish([job_id])
+    with redis.Redis.from_url(redis_server.url) as client:
+        (raw,) = client.lrange(QUEUE, 0, -1)
+    publisher.close()
+
+    message = json.loads(raw)
+    arguments, keywords, _ = json.loads(base64.b64decode(message["body"]))
+    assert message["content-type"] == "application/json"
+    assert (arguments, keywords) == ([{"v": 1, "job": job_id}], {})
+    assert message["headers"]["argsrepr"] == str(arguments)
+    assert message["headers"]["kwargsrepr"] == "{}"

@@ -176,6 +176,12 @@ class FolderPart(_DestinationPart):
     template: str | None = None
     path: Path
     file_name: FileName = DEFAULT_NAME
+    readable_by: Literal["owner", "group", "all"] = "group"
+
+    @property
+    def mode(self) -> int:
+        """Of the files that are put there."""
+        return {"owner": 0o600, "group": 0o640, "all": 0o644}[self.readable_by]
 
 
 class WebhookPart(_NetworkPart):

@@ -101,7 +101,7 @@ def templates_for(
 
 def _build(part: Part, guard: AddressGuard) -> Destination:
     if isinstance(part, FolderPart):
-        folder = FolderReceiver(part.path, part.file_name)
+        folder = FolderReceiver(part.path, part.file_name, part.mode)
         return _describe(part, str(part.path), folder, part.template)
     guard = replace(guard, allows_local=part.allow_local)
     if isinstance(part, CStorePart):

@@ -23,10 +23,14 @@ UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 @dataclass(frozen=True)
 class FolderReceiver:
-    """A folder, which must exist; `name`: with `{sop_instance_uid}` in it, and safe characters."""
+    """A folder, which must exist; `name`: with `{sop_instance_uid}` in it, and safe characters.
+
+    `mode`: of the files; the server's own are its user's alone, but these are for somebody else.
+    """
 
     path: Path
     name: str = DEFAULT_NAME
+    mode: int = 0o640
 
     def send(self, parcel: Parcel) -> str:
         """Copy it beside its place, and give it its name once it is on the disk."""
@@ -60,6 +64,7 @@ class FolderReceiver:
             with staged.open("xb") as target, file.open("rb") as source:
                 shutil.copyfileobj(source, target)
                 target.flush()
+                _open_to_others(target.fileno(), self.mode)
                 os.fsync(target.fileno())
             staged.rename(final)
         except OSError:
@@ -72,6 +77,15 @@ def _compare(final: Path, parcel: Parcel) -> str:
     if filecmp.cmp(final, parcel.file, shallow=False):
         return "it was there already."
     raise DeliveryError("a file of this name with other contents is there; it was left alone.")
+
+
+def _open_to_others(descriptor: int, mode: int) -> None:
+    """Some network shares have modes of their own, for all their files."""
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _sync_folder(folder: Path) -> None:

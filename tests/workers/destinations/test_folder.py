@@ -35,16 +35,17 @@ def test_it_is_there_under_its_uid_and_nothing_else_is(folder: Path, parcel: Par
     assert file.read_bytes() == parcel.file.read_bytes()
 
 
-def test_it_can_be_read_by_whoever_the_umask_lets(folder: Path, parcel: Parcel) -> None:
-    """Another program takes it away, as another user perhaps."""
-    before = os.umask(0o027)
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_it_can_be_read_by_whom_the_site_says(folder: Path, parcel: Parcel, mode: int) -> None:
+    """Another program takes it away, as another user perhaps; the server's umask lets nobody."""
+    before = os.umask(0o077)
     try:
-        FolderReceiver(folder).send(parcel)
+        FolderReceiver(folder, mode=mode).send(parcel)
     finally:
         os.umask(before)
 
     (file,) = folder.iterdir()
-    assert file.stat().st_mode & 0o777 == 0o640
+    assert file.stat().st_mode & 0o777 == mode
 
 
 def test_the_same_again_is_a_success(folder: Path, parcel: Parcel) -> None:

@@ -1,24 +1,12 @@
-"""`oarlock models` and `oarlock templates`: what can be asked for."""
+"""`oarlock templates`: what structure sets can be asked for."""
 
 from __future__ import annotations
 
 from rich.table import Table
 
 from cli.console import out
-from models.bundles import RELEASED, find_bundles
 from models.templates import find_templates
 from workers.settings import Settings
-
-
-def models() -> None:
-    """List the models."""
-    settings = Settings()
-    table = Table("model", "version", "checksum", "structures")
-    for name, bundle in sorted(find_bundles((RELEASED, *settings.model_folders)).items()):
-        shown = f"{name} (default)" if name == settings.default_model else name
-        structures = ", ".join(structure.name for structure in bundle.card.structures)
-        table.add_row(shown, bundle.card.version, bundle.checksum[:12], structures)
-    out.print(table)
 
 
 def templates() -> None:
