@@ -66,4 +66,4 @@ COPY --from=build-service /opt/oarlock /opt/oarlock
 EXPOSE 8042
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8042/health/live', timeout=4)"]
-CMD ["uvicorn", "--factory", "service.app:create_app", "--host", "0.0.0.0", "--port", "8042", "--timeout-graceful-shutdown", "10", "--no-access-log"]
+CMD ["oarlock", "service"]

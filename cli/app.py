@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 COMMANDS = MappingProxyType(
     {
         "serve": "server",
+        "service": "service",
         "worker": "server",
         "dimse": "dimse",
         "submit": "submit",

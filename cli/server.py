@@ -20,8 +20,6 @@ from workers.redis_server import RedisServer
 from workers.settings import Settings
 from workers.supervisor import Supervisor
 
-HTTP_STOP_SECONDS = 5  # for answers under way when the server stops
-
 
 def serve() -> None:
     """Run the whole server on this machine until Ctrl-C."""
@@ -51,9 +49,7 @@ def worker() -> None:
 
 def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     # A server needs the web; the other commands start faster without it.
-    import uvicorn
-
-    from service.app import create_app
+    from service.web_server import build_web_server
 
     find_bundles((RELEASED, *settings.model_folders))
     pick_templates(find_templates(settings.template_folders), settings.default_template_names)
@@ -65,14 +61,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     supervisor = Supervisor(redis_server, leases, settings.stop_seconds, companions)
     supervisor.start()
     out.print(f"Oarlock is at http://{settings.host}:{settings.port}/", highlight=False)
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        timeout_graceful_shutdown=HTTP_STOP_SECONDS,
-        access_log=False,  # addresses of requests name patients and studies
-    )
-    server = uvicorn.Server(config)
+    server = build_web_server(settings)
     try:
         server.run()
     except KeyboardInterrupt:

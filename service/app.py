@@ -17,6 +17,7 @@ from service.jobs_page import router as page_router
 from service.metrics import JobCollector, add_request_metrics
 from service.metrics import router as metrics_router
 from service.problems import Problem, add_problem_handlers
+from service.request_gate import add_request_gate
 from service.routes.arrivals import router as arrivals_router
 from service.routes.comparisons import router as comparisons_router
 from service.routes.dicomweb import router as dicomweb_router
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
+    add_request_gate(app)
     app.state.registry = add_request_metrics(app)
     add_problem_handlers(app)
     for router in (

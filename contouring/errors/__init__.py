@@ -8,6 +8,8 @@
     │   ├── UnsafeZipError
     │   ├── BrokenUploadError
     │   ├── UploadTooLargeError
+    │   ├── WrongBodyError            a request of a type that the route does not take
+    │   ├── DicomLimitError           a file that would cost too much to read
     │   ├── NotStorableError          an object that names no class, instance, study or series
     │   ├── NoCTSeriesError
     │   ├── MixedPatientsError
@@ -51,6 +53,7 @@ from __future__ import annotations
 from contouring.errors.inputs import (
     BrokenUploadError,
     BrokenZipError,
+    DicomLimitError,
     EmptyUploadError,
     EverySeriesRefusedError,
     MixedPatientsError,
@@ -61,6 +64,7 @@ from contouring.errors.inputs import (
     UnsafeZipError,
     UnusableInputError,
     UploadTooLargeError,
+    WrongBodyError,
 )
 from contouring.errors.models import (
     ConfigurationError,
@@ -108,6 +112,7 @@ __all__ = [
     "ConfigurationError",
     "DeliveryError",
     "DerivationError",
+    "DicomLimitError",
     "EmptyUploadError",
     "EngineBuildError",
     "EngineMissingError",
@@ -143,5 +148,6 @@ __all__ = [
     "UnusableInputError",
     "UnusableRuntimeError",
     "UploadTooLargeError",
+    "WrongBodyError",
     "WrongJobStateError",
 ]

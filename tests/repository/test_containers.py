@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from cli.app import COMMANDS
-from service.app import create_app
 
 RUNTIMES = {"onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "torch", "monai"}
 
@@ -94,11 +93,9 @@ def test_every_image_starts_something_that_exists(repository: Path) -> None:
 
     started = [json.loads(line) for line in lines]
 
-    assert {words[0] for words in started} == {"oarlock", "uvicorn"}
-    assert {tuple(words[1:]) for words in started if words[0] == "oarlock"} == {("worker",)}
-    assert "worker" in COMMANDS
-    assert [w[2] for w in started if w[0] == "uvicorn"] == ["service.app:create_app"]
-    assert callable(create_app)
+    assert {words[0] for words in started} == {"oarlock"}
+    assert {tuple(words[1:]) for words in started} == {("worker",), ("service",)}
+    assert {words[1] for words in started} <= COMMANDS.keys()
 
 
 def test_the_service_installs_no_runtime(project: dict[str, Any]) -> None:

@@ -55,7 +55,9 @@ def test_a_file_without_content(server: Server) -> None:
 
 def test_a_body_that_is_no_form(server: Server) -> None:
     """JSON, say."""
-    expect_problem(server.http.post("/v1/jobs", json={}), 400, "broken-upload", "application/json")
+    expect_problem(
+        server.http.post("/v1/jobs", json={}), 415, "wrong-body-type", "application/json"
+    )
 
 
 def test_a_form_that_ends_too_early(server: Server) -> None:
