@@ -1,12 +1,15 @@
 # Daily commands. Each calls the script or module that does the work, so none needs make.
 .PHONY: help setup demo test chaos serve check format coverage mutation bench bench-geometry bench-ingest \
-	bench-sizing networks openapi
+	bench-sizing networks openapi corpus fuzz slow-clients
 
 help:
 	@echo "make demo     contour a phantom through the whole server; results in demo/"
 	@echo "make serve    run the server on this machine until Ctrl-C"
 	@echo "make test     run the whole test suite"
 	@echo "make chaos    kill, freeze and fill whole servers for an hour; writes docs/reliability.md"
+	@echo "make corpus   send every odd and hostile file to a server, each way in"
+	@echo "make fuzz     fuzz what reads strangers' bytes, an hour each; SECONDS=60 for a minute"
+	@echo "make slow-clients  hold 500 half-open connections against a server, and time others"
 	@echo "make check    lint, types, import contracts, openapi.yaml and docs/conformance.md up to date"
 	@echo "make format   let ruff format the code and mend what it can"
 	@echo "make openapi  write openapi.yaml anew from the app"
@@ -31,6 +34,19 @@ test:
 chaos:
 	@./scripts/setup test
 	.venv/bin/python -m tests.chaos
+
+corpus:
+	@./scripts/setup test
+	.venv/bin/python -m pytest tests/hostile/test_corpus.py
+
+SECONDS ?= 3600
+fuzz:
+	@./scripts/setup test fuzz
+	.venv/bin/python -m tests.fuzz $(SECONDS)
+
+slow-clients:
+	@./scripts/setup test
+	.venv/bin/python -m tests.hostile.slow_clients
 
 serve: setup
 	@.venv/bin/oarlock serve

@@ -67,9 +67,9 @@ def write_meta(syntax: str, sop_class: str, sop_instance: str, preamble: bytes) 
     group = b"".join(
         (
             write_element(0x00020001, "OB", b"\0\1"),
-            write_element(0x00020002, "UI", sop_class.encode("latin-1")),
-            write_element(0x00020003, "UI", sop_instance.encode("latin-1")),
-            write_element(0x00020010, "UI", syntax.encode("latin-1")),
+            write_element(0x00020002, "UI", sop_class.encode()),
+            write_element(0x00020003, "UI", sop_instance.encode()),
+            write_element(0x00020010, "UI", syntax.encode()),
         )
     )
     length = write_element(0x00020000, "UL", struct.pack("<L", len(group)))
@@ -103,16 +103,16 @@ def write_ct(behind: bytes = b"", pixels: bytes | None = None, **words: Any) -> 
     content = bytes(2 * 16) if pixels is None else pixels
     dataset = b"".join(
         (
-            write_element(0x00080016, "UI", said.sop_class.encode("latin-1")),
-            write_element(0x00080018, "UI", instance.encode("latin-1")),
+            write_element(0x00080016, "UI", said.sop_class.encode()),
+            write_element(0x00080018, "UI", instance.encode()),
             write_element(0x00080060, "CS", b"CT"),
             write_element(0x00100010, "PN", said.patient),
             write_element(0x00100020, "LO", said.patient),
-            write_element(0x0020000D, "UI", study.encode("latin-1")),
-            write_element(0x0020000E, "UI", series.encode("latin-1")),
+            write_element(0x0020000D, "UI", study.encode()),
+            write_element(0x0020000E, "UI", series.encode()),
             write_element(0x00200032, "DS", b"0\\0\\0"),
             write_element(0x00200037, "DS", b"1\\0\\0\\0\\1\\0"),
-            write_element(0x00200052, "UI", study.encode("latin-1")),
+            write_element(0x00200052, "UI", study.encode()),
             write_element(0x00280002, "US", struct.pack("<H", 1)),
             write_element(0x00280004, "CS", b"MONOCHROME2"),
             b"" if said.frames is None else write_element(0x00280008, "IS", said.frames),
