@@ -43,7 +43,7 @@ class GuardedProtocol(H11Protocol):
         """A client has connected; there may be too many of them."""
         super().connection_made(transport)
         self._plan_look()
-        if len(self.connections) > self._limits.http_connections and not self._make_room():
+        if self._is_one_too_many() and not self._make_room():
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections at once")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,6 +102,12 @@ class GuardedProtocol(H11Protocol):
             self._plan_look()
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, fault)
+
+    def _is_one_too_many(self) -> bool:
+        most = self._limits.http_connections
+        if len(self.connections) <= most:
+            return False
+        return sum(not one.transport.is_closing() for one in self.connections) > most
 
     def _make_room(self) -> bool:
         """Close the connection that has waited longest; False where each has a request."""

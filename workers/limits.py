@@ -20,6 +20,9 @@ class Limits(BaseSettings):
 
     upload_bytes: int = Field(4 * GIBIBYTE, ge=1, description="Largest request body.")
     upload_files: int = Field(5000, ge=1, description="Most files of one request.")
+    series_files: int = Field(
+        5000, ge=1, description="Most objects of a series, in however many requests they come."
+    )
     json_bytes: int = Field(
         MEBIBYTE, ge=1, description="Largest body of a request that brings no file."
     )
