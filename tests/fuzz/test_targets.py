@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.__main__ import FINDINGS, NAMES
+from tests.fuzz.__main__ import FINDINGS, PACKAGES
 from tests.fuzz.targets import TARGETS
 
 
@@ -23,4 +23,4 @@ def test_every_seed_and_every_finding_is_taken(name: str) -> None:
 
 def test_every_target_is_fuzzed() -> None:
     """The names stand apart, for what is fuzzed must not be imported before the fuzzer."""
-    assert set(NAMES) == set(TARGETS)
+    assert set(PACKAGES) == set(TARGETS)
