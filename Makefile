@@ -1,6 +1,6 @@
 # Daily commands. Each calls the script or module that does the work, so none needs make.
 .PHONY: help setup demo test chaos serve check format coverage mutation bench bench-geometry bench-ingest \
-	bench-sizing networks openapi lock sbom offline
+	bench-sizing networks openapi lock sbom offline corpus fuzz slow-clients
 
 help:
 	@echo "make demo     contour a phantom through the whole server; results in demo/"
@@ -12,6 +12,9 @@ help:
 	@echo "make lock     write requirements/ anew: what the images install, with hashes"
 	@echo "make sbom     write a CycloneDX bill of materials of each image; in sbom/"
 	@echo "make offline  bundle everything, install it without a network, and contour a phantom"
+	@echo "make corpus   send every odd and hostile file to a server, each way in"
+	@echo "make fuzz     fuzz what reads strangers' bytes, an hour each; SECONDS=60 for a minute"
+	@echo "make slow-clients  hold 500 half-open connections against a server, and time others"
 	@echo "make format   let ruff format the code and mend what it can"
 	@echo "make openapi  write openapi.yaml anew from the app"
 	@echo "make coverage which branches of contouring/ no test takes"
@@ -35,6 +38,19 @@ test:
 chaos:
 	@./scripts/setup test
 	.venv/bin/python -m tests.chaos
+
+corpus:
+	@./scripts/setup test
+	.venv/bin/python -m pytest tests/hostile/test_corpus.py
+
+SECONDS ?= 3600
+fuzz:
+	@./scripts/setup test fuzz
+	.venv/bin/python -m tests.fuzz $(SECONDS)
+
+slow-clients:
+	@./scripts/setup test
+	.venv/bin/python -m tests.hostile.slow_clients
 
 serve: setup
 	@.venv/bin/oarlock serve

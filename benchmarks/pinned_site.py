@@ -129,12 +129,12 @@ def _run_service(folder: Path, redis_url: str) -> Iterator[PinnedSite]:
     port, log = find_free_port(), folder / "service.log"
     environment = {
         "OARLOCK_DATA": str(folder / "data"),
+        "OARLOCK_PORT": str(port),
         "OARLOCK_REDIS_URL": redis_url,
         "OARLOCK_RESERVE_BYTES": "0",
         "OARLOCK_FIRST_KEY": KEY,
     }
-    app = [sys.executable, "-m", "uvicorn", "--factory", "service.app:create_app"]
-    command = [*app, "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    command = [sys.executable, "-m", "cli", "service"]
     with run_process(command, log, environment):
         url = f"http://127.0.0.1:{port}"
         wait_for(f"{url}/health/ready", log)

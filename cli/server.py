@@ -52,6 +52,7 @@ def service() -> None:
     from service.http_server import build_http_server
 
     set_up_logging()
+    keep_files_private()
     settings = Settings()
     settings.require_redis_url()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contouring.dicom_series import SeriesSearch, find_series
-from contouring.errors import NoCTSeriesError, OarlockError, UnusableInputError
+from contouring.errors import (
+    NoCTSeriesError,
+    OarlockError,
+    UnusableInputError,
+    UploadTooLargeError,
+)
 from service.context import Context
 from service.job_making import make_jobs
 from workers.arrivals import OPEN, Arrival, ArrivalState, Contents, Verdict
@@ -68,6 +73,10 @@ def judge(arrival: Arrival, context: Context) -> Verdict | Wait:
 
 
 def _judge(arrival: Arrival, whole: _Whole, context: Context) -> Verdict | Wait:
+    most = context.settings.series_files
+    if len(whole.contents) > most:  # not even their headers are read
+        error = UploadTooLargeError("The series", f"{most} objects")
+        return Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
     entry = context.sources.find_entry(arrival.source)
     expected = context.sender_counts.ask(entry.count, arrival)
     rest_seconds = entry.quiet_seconds - arrival.seconds_since_last

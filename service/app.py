@@ -102,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     open_paths = [path for path, _, permission in list_routes(app.routes) if permission is OPEN]
     # The last one is the first that a request meets.
+    add_request_gate(app)
     app.add_middleware(Guard, open_paths=open_paths)
     app.state.registry = add_request_metrics(app)
     app.add_middleware(RequestIds)

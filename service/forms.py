@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 
 from python_multipart.multipart import parse_options_header
 
-from contouring.errors import BrokenUploadError, UploadTooLargeError
+from contouring.errors import BrokenUploadError, UploadTooLargeError, WrongBodyError
 from service.multipart_parts import BrokenMultipartError, Part, PartSplitter
 from service.staged_files import StagedFile, StagedFileWriter
+from workers.instances import SHOWN_LENGTH
 
 FIELD_BYTES = 1024  # a field is a name or a priority
 FIELD_COUNT = 16
+FORM_WORDS = "multipart/form-data with either many DICOM files or one zip"
 
 FILE_BODY = {"type": "string", "format": "binary"}
 SERIES_FILES = {
@@ -138,8 +140,10 @@ def _group(pairs: list[tuple[str, Value]]) -> dict[str, tuple[Value, ...]]:
 def _read_boundary(content_type: str) -> bytes:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
-    if kind != b"multipart/form-data" or not boundary:
-        raise BrokenUploadError(f"its content type is {content_type or 'missing'!r}")
+    if kind != b"multipart/form-data":
+        raise WrongBodyError(content_type[:SHOWN_LENGTH] or "of no type", FORM_WORDS)
+    if not boundary:
+        raise BrokenUploadError("its content type names no boundary")
     return boundary
 
 

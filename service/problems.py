@@ -36,6 +36,8 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.UnsafeZipError: HTTPStatus.BAD_REQUEST,
     errors.BrokenUploadError: HTTPStatus.BAD_REQUEST,
     errors.UploadTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.WrongBodyError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.DicomLimitError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotStorableError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NoCTSeriesError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.MixedPatientsError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -135,6 +137,11 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 async def answer_oarlock_error(_request: Request, error: Exception) -> JSONResponse:
     """The problem of an error of the tree."""
     assert isinstance(error, errors.OarlockError)
+    return answer_error(error)
+
+
+def answer_error(error: errors.OarlockError) -> JSONResponse:
+    """The answer to a request that raised this."""
     faults: Sequence[str] = ()
     if isinstance(error, errors.EverySeriesRefusedError):
         faults = error.reasons

@@ -12,12 +12,14 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from contouring.dicom_gate import check_file
 from contouring.errors import (
     BrokenUploadError,
     EmptyUploadError,
     NotDicomError,
     StorageFullError,
     UploadTooLargeError,
+    WrongBodyError,
 )
 from service.archives import is_zip, unpack
 from service.forms import SERIES_FILES, Form, FormParser, TakeFile, describe_form
@@ -98,7 +100,7 @@ async def receive_form(
     body = request.stream()
     try:
         return await _receive_form(request, body, folder, limits, take)
-    except (BrokenUploadError, UploadTooLargeError, StorageFullError, OSError):
+    except (BrokenUploadError, WrongBodyError, UploadTooLargeError, StorageFullError, OSError):
         await drain(body)
         raise
 
@@ -115,7 +117,9 @@ def unpack_series(
     # A folder of its own: its files are counted anew.
     unpacked = folder / "unpacked"
     unpacked.mkdir()
-    return unpack(zips[0], unpacked, limits)
+    found = unpack(zips[0], unpacked, limits)
+    _check_files(found, limits)
+    return found
 
 
 def find_address(request: Request) -> str:
@@ -152,7 +156,14 @@ async def _receive_form(
             await to_thread.run_sync(parser.feed, bytes(pending))
             pending.clear()
     await to_thread.run_sync(parser.feed, bytes(pending))
-    return parser.close()
+    form = parser.close()
+    await to_thread.run_sync(_check_files, form.files, limits)
+    return form
+
+
+def _check_files(files: tuple[StagedFile, ...], limits: Settings) -> None:
+    for file in files:
+        check_file(file.path, limits.dicom_limits, file.name)
 
 
 def _build_upload(form: Form, folder: Path, limits: Settings) -> Upload:

@@ -77,12 +77,13 @@ class WatchedFolder:
         )
 
     def _take(self, paths: list[Path]) -> None:
+        limits = self._context.settings.dicom_limits
         with self._context.series.stage() as staging, EarlySyncs() as syncs:
             received: dict[Path, ReceivedInstance] = {}
             for number, path in enumerate(paths):
                 try:
                     staged = self._copy(path, staging, number)
-                    received[path] = identify(staged.path, staged.sha256)
+                    received[path] = identify(staged.path, staged.sha256, limits)
                 except _ChangedError:
                     self._seen.pop(path, None)
                 except (NotStorableError, UploadTooLargeError) as error:

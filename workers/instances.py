@@ -13,7 +13,8 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
 from contouring.dicom_files import SERIES_INSTANCE_UID, UNREADABLE, read_identity
-from contouring.errors import NotStorableError
+from contouring.dicom_gate import DicomLimits, check_file
+from contouring.errors import DicomLimitError, NotStorableError
 from contouring.multiframe import SLICE_CLASSES
 
 UID_FORM = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -46,12 +47,19 @@ class ReceivedInstance:
         return self.sop_class_uid in SLICE_CLASSES and self.modality in ("CT", "")
 
 
-def identify(path: Path, sha256: str) -> ReceivedInstance:
-    """Read which object a staged file holds; raises `NotStorableError` where it names none."""
+def identify(path: Path, sha256: str, limits: DicomLimits | None = None) -> ReceivedInstance:
+    """Read which object a staged file holds; raises `NotStorableError` where it names none.
+
+    `limits`: of a file that nobody has looked at yet.
+    """
     try:
+        if limits is not None:
+            check_file(path, limits)
         header = read_identity(path)
         transfer_syntax_uid = _read_uid(header.file_meta, "TransferSyntaxUID")
         return _build(header, transfer_syntax_uid, path, sha256, path.stat().st_size)
+    except DicomLimitError as error:
+        raise NotStorableError(error.fault) from error
     except InvalidDicomError as error:
         raise NotStorableError("it is not a DICOM file (PS3.10 7.1)") from error
     except UNREADABLE as error:

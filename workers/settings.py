@@ -13,10 +13,9 @@ from models.runtime_names import RuntimeName
 from workers.access_settings import AccessSettings
 from workers.attempt_limits import AttemptLimits
 from workers.deliveries import Pauses
+from workers.limits import GIBIBYTE, Limits
 from workers.retention import Retention
 
-MEBIBYTE = 1024 * 1024
-GIBIBYTE = 1024 * MEBIBYTE
 COMMISSIONING = "commissioning"  # its contours mean nothing on a patient
 
 
@@ -33,7 +32,7 @@ def _split_folders(text: str) -> tuple[Path, ...]:
     return tuple(Path(folder) for folder in text.split(os.pathsep) if folder)
 
 
-class Settings(AccessSettings):
+class Settings(AccessSettings, Limits):
     """Everything a site can set; the defaults run the whole server on one machine."""
 
     model_config = SettingsConfigDict(
@@ -186,24 +185,6 @@ class Settings(AccessSettings):
     )
     orphan_seconds: float = Field(
         600, gt=0, description="Age at which files that no job points to are removed."
-    )
-    upload_bytes: int = Field(4 * GIBIBYTE, ge=1, description="Largest request body.")
-    upload_files: int = Field(5000, ge=1, description="Most files of one request.")
-    lint_bytes: int = Field(
-        512 * MEBIBYTE, ge=1, description="Largest structure set that is linted over HTTP."
-    )
-    checks_at_once: int = Field(
-        2, ge=1, description="Series or structure sets judged over HTTP at the same time."
-    )
-    zip_entries: int = Field(20_000, ge=1, description="Most entries of a zip.")
-    zip_inflated_bytes: int = Field(8 * GIBIBYTE, ge=1, description="Most bytes a zip may unpack.")
-    zip_ratio: float = Field(
-        100.0,
-        gt=1,
-        description="Most bytes unpacked per byte of a zip, above OARLOCK_ZIP_RATIO_BYTES.",
-    )
-    zip_ratio_bytes: int = Field(
-        256 * MEBIBYTE, ge=0, description="Unpacked size up to which any ratio is allowed."
     )
 
     @field_validator("default_model")

@@ -8,6 +8,8 @@
     │   ├── UnsafeZipError
     │   ├── BrokenUploadError
     │   ├── UploadTooLargeError
+    │   ├── WrongBodyError            a request of a type that the route does not take
+    │   ├── DicomLimitError           a file that would cost too much to read
     │   ├── NotStorableError          an object that names no class, instance, study or series
     │   ├── NoCTSeriesError
     │   ├── MixedPatientsError
@@ -67,6 +69,7 @@ from contouring.errors.access import (
 from contouring.errors.inputs import (
     BrokenUploadError,
     BrokenZipError,
+    DicomLimitError,
     EmptyUploadError,
     EverySeriesRefusedError,
     MixedPatientsError,
@@ -77,6 +80,7 @@ from contouring.errors.inputs import (
     UnsafeZipError,
     UnusableInputError,
     UploadTooLargeError,
+    WrongBodyError,
 )
 from contouring.errors.models import (
     ConfigurationError,
@@ -129,6 +133,7 @@ __all__ = [
     "CrossSiteError",
     "DeliveryError",
     "DerivationError",
+    "DicomLimitError",
     "EmptyUploadError",
     "EngineBuildError",
     "EngineMissingError",
@@ -169,5 +174,6 @@ __all__ = [
     "UnusableInputError",
     "UnusableRuntimeError",
     "UploadTooLargeError",
+    "WrongBodyError",
     "WrongJobStateError",
 ]

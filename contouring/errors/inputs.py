@@ -78,6 +78,28 @@ class UploadTooLargeError(UnusableInputError):
         super().__init__(f"{what} exceeds the limit of {limit}: send fewer or smaller files.")
 
 
+class DicomLimitError(UnusableInputError):
+    """A DICOM file that would cost more than a limit allows, and is not read."""
+
+    code = "dicom-limit"
+
+    def __init__(self, file: str, fault: str) -> None:
+        self.file, self.fault = file, fault
+        super().__init__(
+            f"{file} is not read, for {fault}: send it without, or ask the server's operator."
+        )
+
+
+class WrongBodyError(UnusableInputError):
+    """A request body of a type or a coding that the route does not take."""
+
+    code = "wrong-body-type"
+
+    def __init__(self, found: str, wanted: str) -> None:
+        self.found, self.wanted = found, wanted
+        super().__init__(f"The request's body is {found}: send {wanted}.")
+
+
 class NotStorableError(UnusableInputError):
     """A file that is no DICOM object which could be kept (PS3.10 7.1, PS3.4 B.4)."""
 

@@ -41,6 +41,7 @@ class StowRequest:
     ) -> None:
         self._study_instance_uid = study_instance_uid
         self._reception = reception
+        self._limits = limits.dicom_limits
         self._pool = ThreadPoolExecutor(SYNC_THREADS)
         self._pending: list[Future[ReceivedInstance | FailedInstance]] = []
         self._stored: list[ReceivedInstance] = []
@@ -69,7 +70,7 @@ class StowRequest:
 
     def _examine(self, file: StagedFile) -> ReceivedInstance | FailedInstance:
         try:
-            instance = identify(file.path, file.sha256)
+            instance = identify(file.path, file.sha256, self._limits)
         except NotStorableError as error:
             file.path.unlink()
             return FailedInstance(CANNOT_UNDERSTAND, str(error))

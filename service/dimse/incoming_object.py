@@ -11,6 +11,7 @@ from pathlib import Path
 from pydicom.uid import UID
 
 from contouring.dicom_files import PREAMBLE, UNREADABLE
+from contouring.dicom_gate import check_file
 from contouring.errors import (
     NotStorableError,
     OarlockError,
@@ -21,7 +22,8 @@ from contouring.provenance import IMPLEMENTATION_UID, MANUFACTURER
 from workers.content_hash import begin_dataset_hash
 from workers.disk_space import check_space
 from workers.instances import ReceivedInstance, identify, identify_by_head
-from workers.settings import MEBIBYTE, Settings
+from workers.limits import MEBIBYTE
+from workers.settings import Settings
 
 HEAD_BYTES = 64 * 1024  # of the data set: what tells objects apart is nearly always among them
 CHECKED_BYTES = 64 * MEBIBYTE  # between two looks at the room that is left
@@ -71,11 +73,13 @@ class IncomingObject:
     def finish(self) -> ReceivedInstance:
         """The whole object, on the disk if it is one that is kept.
 
-        Raises `OSError`, `StorageFullError`, `UploadTooLargeError` and `NotStorableError`.
+        Raises `OSError`, `StorageFullError`, `UploadTooLargeError`, `DicomLimitError` and
+        `NotStorableError`.
         """
         if self._fault is not None:
             raise self._fault
         self._file.flush()
+        check_file(self._path, self._limits.dicom_limits, "The object")
         size, sha256 = self._file.tell(), self._hash.hexdigest()
         instance = identify_by_head(
             bytes(self._head), self._transfer_syntax, self._path, sha256, size

@@ -8,7 +8,12 @@ from collections import Counter
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from contouring.errors import NotStorableError, StorageFullError, UploadTooLargeError
+from contouring.errors import (
+    DicomLimitError,
+    NotStorableError,
+    StorageFullError,
+    UploadTooLargeError,
+)
 from service.dimse.incoming_object import IncomingObject
 from service.dimse.store_command import StoreAnswer, StoreCommand
 from service.problems import NO_SPACE
@@ -78,7 +83,7 @@ class Session:
             if fault:
                 return self._answer(DOES_NOT_MATCH, fault)
             self._keeping.keep(self._reception, instance)
-        except NotStorableError as error:
+        except (DicomLimitError, NotStorableError) as error:
             return self._answer(CANNOT_UNDERSTAND, error.fault)
         except (StorageFullError, UploadTooLargeError) as error:
             log.warning("%s: %s", self._name, error)

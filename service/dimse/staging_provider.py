@@ -19,7 +19,8 @@ from pynetdicom.pdu_primitives import P_DATA
 from contouring.dicom_files import UNREADABLE
 from service.dimse.incoming_object import IncomingObject
 from service.dimse.store_command import StoreCommand, build_store_answer, read_store_command
-from workers.settings import MEBIBYTE, Settings
+from workers.limits import MEBIBYTE
+from workers.settings import Settings
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association

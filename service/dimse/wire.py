@@ -23,7 +23,7 @@ from pynetdicom.timer import Timer
 from pynetdicom.transport import AssociationSocket
 
 from service.dimse.staging_provider import P_DATA_TF, StagingProvider
-from workers.settings import MEBIBYTE
+from workers.limits import MEBIBYTE
 
 if TYPE_CHECKING:
     import socket

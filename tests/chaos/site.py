@@ -46,6 +46,9 @@ QUICK = {
 """Shorter than a site's, so that a test need not wait for a lease of half a minute."""
 
 
+SERVICE_COMMAND = [sys.executable, "-m", "cli", "service"]
+"""As the Dockerfile starts it."""
+
 NODE_COMMAND = (sys.executable, "-m", "cli", "dimse")
 """The DICOM node, of a site whose environment has a port for it."""
 
@@ -248,7 +251,7 @@ def run_site(
     commands = {
         **({} if postgresql is None else {"postgresql": postgresql.command}),
         "redis": _redis_command(folder / "redis", socket),
-        "service": _service_command(port),
+        "service": SERVICE_COMMAND,
         **({"dimse": NODE_COMMAND} if "OARLOCK_DIMSE_PORT" in (environment or {}) else {}),
         **{
             f"worker-{number}": [sys.executable, "-m", "tests.chaos.worker"]
@@ -262,6 +265,7 @@ def run_site(
     set_up = {
         **ENVIRONMENT,
         "OARLOCK_DATA": str(data),
+        "OARLOCK_PORT": str(port),
         "OARLOCK_REDIS_URL": f"unix://{socket}",
         "OARLOCK_THREADS": "1",
         "OMP_NUM_THREADS": "1",
@@ -282,19 +286,4 @@ def _redis_command(folder: Path, socket: Path) -> list[str]:
     return [
         *("redis-server", "--port", "0", "--unixsocket", str(socket), "--dir", str(folder)),
         *("--appendonly", "yes", "--maxmemory-policy", "noeviction"),
-    ]
-
-
-def _service_command(port: int) -> list[str]:
-    """As the Dockerfile starts it."""
-    app = [sys.executable, "-m", "uvicorn", "--factory", "service.app:create_app"]
-    return [
-        *app,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--timeout-graceful-shutdown",
-        "10",
-        "--no-access-log",
     ]

@@ -202,9 +202,10 @@ def test_phantom_leaves_a_folder_of_other_files_alone(tmp_path: Path) -> None:
     assert (tmp_path / "CT0101.dcm").read_bytes() == b"a patient's"
 
 
-def test_worker_without_a_queue_says_what_to_set() -> None:
+@pytest.mark.parametrize("command", ["worker", "service"])
+def test_a_part_without_a_queue_says_what_to_set(command: str) -> None:
     """Two machines later nobody remembers the variable."""
-    failed = run("worker", OARLOCK_REDIS_URL="")
+    failed = run(command, OARLOCK_REDIS_URL="")
 
     assert failed.returncode == 1
     assert "OARLOCK_REDIS_URL" in failed.stderr

@@ -139,5 +139,7 @@ def _show(name: str, default: object) -> str:
         return "unset"
     if name.endswith("_bytes") and isinstance(default, int):
         mebibytes = default // 2**20
+        if not mebibytes:
+            return f"{default // 1024} KiB"
         return f"{mebibytes // 1024} GiB" if mebibytes % 1024 == 0 else f"{mebibytes} MiB"
     return f"{default:g}" if isinstance(default, float) else f"{default}"

@@ -8,6 +8,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pydicom
@@ -16,6 +17,7 @@ from pydicom.uid import MRImageStorage
 
 from contouring.phantom_series import SeriesHeader
 from tests.keys import KEY
+from tests.hostile.crafted_dicom import nest_deeply, write_ct
 from tests.phantoms import write_small_series
 from tests.service.answers import change_dataset, expect_problem
 from tests.service.conftest import Server
@@ -56,7 +58,9 @@ def test_a_file_without_content(server: Server) -> None:
 
 def test_a_body_that_is_no_form(server: Server) -> None:
     """JSON, say."""
-    expect_problem(server.http.post("/v1/jobs", json={}), 400, "broken-upload", "application/json")
+    expect_problem(
+        server.http.post("/v1/jobs", json={}), 415, "wrong-body-type", "application/json"
+    )
 
 
 def test_a_form_that_ends_too_early(server: Server) -> None:
@@ -281,6 +285,61 @@ def test_a_request_that_cannot_be_met(
 ) -> None:
     """Every answer is a problem, also those that the framework gives."""
     expect_problem(server.http.request(method, path), status, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("/v1/jobs", "files"),
+        ("/v1/check", "files"),
+        ("/v1/lint", "file"),
+        ("/v1/rules/test", "files"),
+    ],
+)
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_a_file_that_costs_too_much_is_not_read(
+    server: Server, build_zip: Zipper, path: str, part: str, is_zipped: bool
+) -> None:
+    """By whichever route it comes, and whatever lies about it."""
+    name, content = "bomb.dcm", write_ct(nest_deeply(1000))
+    if is_zipped:
+        part = "ct" if part == "file" else part
+        name, content = "bomb.zip", build_zip({"bomb.dcm": content})
+    files = [(part, (name, content))]
+    if part == "ct":
+        files.append(("file", ("structures.dcm", write_ct())))
+
+    answer = server.http.post(path, files=files)
+
+    expect_problem(answer, 422, "dicom-limit", "bomb.dcm", "nested deeper than 32")
+
+
+@pytest.mark.parametrize(
+    "value", ["a\r\nX-Injected: yes", "\0", "../../x", "<b>", "a" * 5000, "é\u202e"]
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/jobs/{}",
+        "/v1/jobs/{}/rtstruct",
+        "/v1/jobs?state={}",
+        "/v1/jobs?series_instance_uid={}",
+        "/v1/jobs?after={}",
+        "/v1/models/{}",
+        "/v1/templates/{}",
+        "/dicom-web/studies?StudyInstanceUID={}",
+        "/dicom-web/studies/{}/metadata",
+        "/dicom-web/studies?accept={}",
+    ],
+)
+def test_no_parameter_becomes_a_header_or_a_path(server: Server, path: str, value: str) -> None:
+    """It is answered as what it is, a name that nobody has."""
+    answer = server.http.get(path.format(quote(value, safe="")))
+
+    assert answer.status_code // 100 in (2, 4)
+    assert "x-injected" not in answer.headers
+    assert "html" not in answer.headers.get("content-type", "")
+    assert "root:" not in answer.text
 
 
 def test_a_client_that_hangs_up(server: Server, series: list[Path]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from workers.limits import Limits
 from workers.settings import MissingSettingError, Settings
 
 
@@ -77,3 +78,13 @@ def test_nothing_is_read_ahead_where_a_job_may_not_lose_its_process_once() -> No
 
     assert settings.read_ahead_bytes == 1000
     assert settings.model_copy(update={"child_deaths_limit": 1}).read_ahead_bytes == 0
+
+
+def test_every_limit_of_dicom_files_can_be_set() -> None:
+    """Each setting reaches the gate, and each of the gate's limits has one."""
+    names = [name for name in Limits.model_fields if name.startswith(("dicom_", "deflate"))]
+    values = {name: number for number, name in enumerate(names, start=7)}
+
+    limits = Settings(**values).dicom_limits
+
+    assert sorted(vars(limits).values()) == sorted(values.values())

@@ -50,6 +50,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, ports: Ports) -> Iterator[Ser
         "OARLOCK_TEMPLATES": str(folder / "templates"),
         "OARLOCK_UPLOAD_BYTES": str(64 * MEBIBYTE),
         "OARLOCK_UPLOAD_FILES": "100",
+        "OARLOCK_SERIES_FILES": "40",
         "OARLOCK_RESERVE_BYTES": "0",
     }
     with run_ready_server(folder, environment) as server:

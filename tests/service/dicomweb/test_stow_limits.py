@@ -6,20 +6,25 @@ import errno
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from pydicom.dataset import Dataset
 from sqlalchemy.exc import OperationalError
 
 from contouring.phantom_scan import Scan, even_offsets
+from contouring.phantom_series import SeriesHeader
 from service.app import create_app
 from tests.keys import KEY, SHOWN
 from tests.phantoms import write_small_series
 from tests.service.answers import expect_problem
+from tests.phantoms import SMALL_SCAN, write_small_series
+from tests.service.answers import change_dataset, expect_problem
 from tests.service.conftest import MEBIBYTE, Server, run_ready_server
-from tests.service.dicomweb.arrivals import count_received, read_uid
+from tests.service.dicomweb.arrivals import count_received, read_uid, wait_for
 from tests.service.dicomweb.bodies import (
     BOUNDARY,
     MULTIPART,
@@ -29,6 +34,7 @@ from tests.service.dicomweb.bodies import (
     list_stored,
     store,
 )
+from tests.service.dicomweb.peers import QUICK, connect
 from tests.workers.processes import wait_until
 from workers.arrival_store import ArrivalStore
 from workers.instance_files import InstanceFiles
@@ -79,6 +85,23 @@ def test_too_many_objects_in_one_request(sender: httpx.Client, slices: list[byte
     expect_problem(answer, 413, "upload-too-large", "100")
 
 
+@pytest.mark.parametrize(("count", "state"), [(40, "accepted"), (41, "refused")])
+def test_too_many_objects_of_one_series(
+    site: Server, tmp_path: Path, count: int, state: str
+) -> None:
+    """However many requests they come in."""
+    scan = replace(SMALL_SCAN, slice_offsets_mm=even_offsets(count, 2.5))
+    header = SeriesHeader(seed=f"long {count}")
+    files = [file.read_bytes() for file in write_small_series(tmp_path, scan, header=header)]
+    with connect(site, QUICK) as http:
+        for start in range(0, count, 21):
+            assert store(http, *files[start : start + 21]).status_code == 200
+
+        arrival = wait_for(http, files[0], state, count)
+
+    assert (arrival["fault"] == "upload-too-large") == (state == "refused")
+
+
 def test_a_sender_that_breaks_off_leaves_nothing(
     site: Server, sender: httpx.Client, slices: list[bytes]
 ) -> None:
@@ -102,6 +125,11 @@ def test_a_sender_that_breaks_off_leaves_nothing(
     assert "Traceback" not in (site.data.parent / "server.log").read_text()
 
 
+def add_pixels(dataset: Dataset) -> None:
+    """More than anything declares, which nobody looks at before the series is judged."""
+    dataset.PixelData = bytes(100 * MEBIBYTE)
+
+
 def test_memory_does_not_grow_with_the_request(tmp_path: Path) -> None:
     """Neither with many objects nor with a large one."""
     scan = Scan(
@@ -112,7 +140,7 @@ def test_memory_does_not_grow_with_the_request(tmp_path: Path) -> None:
         slice_offsets_mm=even_offsets(1, 2.5),
     )
     (file,) = write_small_series(tmp_path / "ct", scan)
-    large = file.read_bytes() + bytes(100 * MEBIBYTE)
+    large = change_dataset(file.read_bytes(), add_pixels)
     with run_ready_server(tmp_path, {}) as server:
         store(server.http, file.read_bytes())
         before = read_resident_bytes(server.process_id)

@@ -1,0 +1,230 @@
+"""Walks over the elements of a data set (PS3.5 section 7) in its bytes, and counts them.
+
+A parser makes objects of what it reads and calls itself for each sequence: a few kilobytes can cost
+it a gigabyte, or all of its stack. This reads tags and lengths alone, with a list for a stack, and
+where writers disagree with the standard it takes the same turns as pydicom, which reads the file
+after it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from mmap import mmap
+
+from pydicom.datadict import dictionary_VR
+
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+UNDEFINED = 0xFFFFFFFF
+PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR"})
+LONG_VRS |= {b"UT", b"UV"}  # those with 4 bytes of length (PS3.5 7.1.2)
+NO_END = 1 << 62
+
+
+class WalkLimitError(ValueError):
+    """More than a limit allows, in words."""
+
+
+@dataclass(frozen=True)
+class WalkLimits:
+    """`elements` and `items`: of all levels together."""
+
+    depth: int
+    elements: int
+    items: int
+    value_bytes: int
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the numbers of a data set are written."""
+
+    is_implicit: bool = False
+    is_little_endian: bool = True
+
+
+@dataclass(slots=True)
+class _Level:
+    """A sequence, or a data set in one; `resumes`: where its parent goes on, if that is known."""
+
+    is_sequence: bool
+    end: int
+    is_implicit: bool
+    resumes: int | None = None
+
+
+Look = Callable[[int, memoryview], WalkLimits | None]
+"""Sees tag and value of short elements outside all sequences; may give other limits."""
+
+
+class ElementWalk:
+    """One walk over `content` from `start`; `look` sees the values of the outermost level."""
+
+    def __init__(
+        self,
+        content: bytes | mmap,
+        start: int,
+        encoding: Encoding,
+        limits: WalkLimits,
+        look: Look = lambda _tag, _value: None,
+    ) -> None:
+        self._content = content
+        self._position = start
+        self._limits = limits
+        self._look = look
+        self._size = len(content)
+        order = "<" if encoding.is_little_endian else ">"
+        self._read_implicit = struct.Struct(f"{order}HHL").unpack_from
+        self._read_explicit = struct.Struct(f"{order}HH2sH").unpack_from
+        self._read_length = struct.Struct(f"{order}L").unpack_from
+        self._levels = [_Level(False, NO_END, self._is_implicit(start, encoding.is_implicit))]
+        self._elements = self._items = 0
+
+    def go(self, only_group: int | None = None) -> int:
+        """Walk to the end, or to the first element of another group; returns where that is.
+
+        Raises `WalkLimitError`. What breaks off ends the walk, as it ends every other reading.
+        """
+        while self._position + 8 <= self._size:
+            level = self._levels[-1]
+            if self._position >= level.end:
+                self._leave()
+            elif level.is_sequence:
+                self._take_item(level)
+            elif not self._take_element(level, only_group):
+                break
+        return self._position
+
+    def _leave(self) -> None:
+        level = self._levels.pop()
+        if level.resumes is not None:
+            self._position = level.resumes
+
+    def _take_item(self, sequence: _Level) -> None:
+        group, element, length = self._read_implicit(self._content, self._position)
+        self._position += 8
+        if (group << 16 | element) == SEQUENCE_END:
+            self._leave()
+            return
+        # Whatever stands in an item's place is read as one.
+        self._items += 1
+        if self._items > self._limits.items:
+            raise WalkLimitError(f"it has more than {self._limits.items} items in sequences")
+        end = NO_END if length == UNDEFINED else self._position + length
+        is_implicit = sequence.is_implicit or self._is_implicit(self._position, False)
+        self._levels.append(_Level(False, min(end, sequence.end), is_implicit))
+
+    def _take_element(self, level: _Level, only_group: int | None) -> bool:
+        content, start = self._content, self._position
+        vr = b""
+        if level.is_implicit:
+            group, element, length = self._read_implicit(content, start)
+            self._position += 8
+        else:
+            group, element, vr, length = self._read_explicit(content, start)
+            self._position += 8
+            if vr in LONG_VRS:
+                if self._position + 4 > self._size:
+                    return False
+                (length,) = self._read_length(content, self._position)
+                self._position += 4
+            elif not b"AA" <= vr <= b"ZZ":  # some writers change to implicit on the way
+                vr = b""
+                _, _, length = self._read_implicit(content, start)
+        tag = group << 16 | element
+        if only_group not in (None, group):
+            self._position = start
+            return False
+        if tag == ITEM_END:
+            if len(self._levels) == 1:
+                return False
+            self._leave()
+            return True
+        self._elements += 1
+        if self._elements > self._limits.elements:
+            raise WalkLimitError(f"it has more than {self._limits.elements} elements")
+        if length == UNDEFINED:
+            return self._take_undefined(level, tag, vr)
+        self._take_defined(level, tag, vr, length)
+        return True
+
+    def _take_undefined(self, level: _Level, tag: int, vr: bytes) -> bool:
+        if self._holds_items(tag, vr):
+            self._enter(NO_END, level.is_implicit, None)
+            return True
+        if tag in PIXELS:
+            return self._pass_fragments()
+        end = self._content.find(b"\xfe\xff\xdd\xe0", self._position)
+        if end < 0:
+            return False
+        self._check_value(tag, end - self._position)
+        self._position = end + 8
+        return True
+
+    def _take_defined(self, level: _Level, tag: int, vr: bytes, length: int) -> None:
+        end = self._position + length
+        if length >= 8 and self._holds_items(tag, vr):
+            self._enter(min(end, level.end, self._size), level.is_implicit or vr == b"UN", end)
+            return
+        if tag not in PIXELS:
+            self._check_value(tag, length)
+        if len(self._levels) == 1 and length <= 64:
+            value = memoryview(self._content)[self._position : end]
+            try:
+                self._limits = self._look(tag, value) or self._limits
+            finally:
+                value.release()
+        self._position = end
+
+    def _holds_items(self, tag: int, vr: bytes) -> bool:
+        """Whether its value is a sequence, said or not."""
+        if vr == b"SQ":
+            return True
+        if vr not in (b"", b"UN") or tag in PIXELS:
+            return False
+        if not vr and _is_sequence(tag):
+            return True
+        if self._position + 4 > self._size:
+            return False
+        group, element = struct.unpack_from("<HH", self._content, self._position)
+        return bool((group << 16 | element) == ITEM)
+
+    def _enter(self, end: int, is_implicit: bool, resumes: int | None) -> None:
+        depth = sum(level.is_sequence for level in self._levels) + 1
+        if depth > self._limits.depth:
+            raise WalkLimitError(f"its sequences are nested deeper than {self._limits.depth}")
+        self._levels.append(_Level(True, end, is_implicit, resumes))
+
+    def _pass_fragments(self) -> bool:
+        """From one fragment of encapsulated pixels to the next (PS3.5 A.4)."""
+        while self._position + 8 <= self._size:
+            group, element, length = self._read_implicit(self._content, self._position)
+            tag = group << 16 | element
+            self._position += 8
+            if tag != ITEM:
+                return bool(tag == SEQUENCE_END)
+            self._position += length
+        return False
+
+    def _check_value(self, tag: int, length: int) -> None:
+        if length > self._limits.value_bytes:
+            raise WalkLimitError(
+                f"its element ({tag >> 16:04X},{tag & 0xFFFF:04X}) is {length} bytes, over "
+                f"{self._limits.value_bytes}"
+            )
+
+    def _is_implicit(self, position: int, is_said: bool) -> bool:
+        """By what stands where a VR would, as pydicom does; in a sequence nothing turns back."""
+        vr = bytes(self._content[position + 4 : position + 6])
+        if len(vr) < 2:
+            return is_said
+        return not all(0x40 < letter < 0x5B for letter in vr)
+
+
+def _is_sequence(tag: int) -> bool:
+    try:
+        return dictionary_VR(tag) == "SQ"
+    except KeyError:
+        return False
