@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -92,8 +93,15 @@ def _read_mask(image: Path) -> BoolArray:
 
 
 def find_program(name: str, *elsewhere: str) -> str:
-    """The path of an installed program, or a skip (which CI counts as a failure)."""
-    found = [path for place in (name, *elsewhere) if (path := shutil.which(place))]
+    """The path of an installed program, or a skip (which CI counts as a failure).
+
+    Not of a virtual environment that is active: pynetdicom calls programs of its own as DCMTK does.
+    """
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    search = os.pathsep.join(
+        folder for folder in folders if not (Path(folder).parent / "pyvenv.cfg").is_file()
+    )
+    found = [path for place in (name, *elsewhere) if (path := shutil.which(place, path=search))]
     if not found:
         pytest.skip(f"{name} is not installed: run scripts/setup test")
     return found[0]

@@ -26,7 +26,7 @@ class ReceivedInstance:
     """A whole object in a staged file.
 
     `sha256`: of its content (hex), see `ContentHash`; `size`: the file's bytes; `description`: of
-    the series, cut.
+    the series, cut; `patient_id`: for its pseudonym in the audit records, kept nowhere.
     """
 
     path: Path
@@ -39,6 +39,7 @@ class ReceivedInstance:
     transfer_syntax_uid: str
     modality: str
     description: str
+    patient_id: str = ""
 
     @property
     def is_ct(self) -> bool:
@@ -105,6 +106,7 @@ def _build(
         transfer_syntax_uid=transfer_syntax_uid,
         modality=_read_words(header, "Modality")[:16],
         description=_read_words(header, "SeriesDescription"),
+        patient_id=_read_words(header, "PatientID"),
     )
 
 

@@ -150,6 +150,7 @@ class NewJob:
     rule: str = ""
     planned: tuple[PlannedDelivery, ...] = ()
     is_shadow: bool = False
+    patient_id: str = ""
 
     @property
     def key(self) -> str:
