@@ -35,6 +35,7 @@ COMMANDS = MappingProxyType(
         "gate": "gate",
         "rules": "rules",
         "destinations": "destinations",
+        "audit": "audit",
     }
 )
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.admitter import Admitter
+from service.audited_requests import AuditedRequests
 from service.context import open_context
 from service.folder_watcher import FolderWatcher
 from service.jobs_page import router as page_router
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
     app.state.registry = add_request_metrics(app)
+    app.add_middleware(AuditedRequests)
     add_problem_handlers(app)
     for router in (
         jobs_router,

@@ -57,6 +57,7 @@ def _build_job(series: CTSeries, digest: str, order: Order, context: Context) ->
         rule=order.rule,
         planned=planned,
         is_shadow=order.is_shadow,
+        patient_id=build_shown_words(str(series.header.get("PatientID", ""))),
     )
 
 

@@ -236,9 +236,7 @@ class JobStore:
             job = _find(connection, job_id)
             if changed.rowcount == 0:
                 raise WrongJobStateError(job_id, job.state, "there is nothing left to hold")
-            note_job(
-                connection, AuditEvent.JOB_HELD if is_held else AuditEvent.HOLD_LIFTED, job_id
-            )
+            note_job(connection, AuditEvent.JOB_HELD if is_held else AuditEvent.HOLD_LIFTED, job_id)
             return job
 
     def check(self) -> None:
@@ -268,7 +266,7 @@ def _note_made(connection: Connection, job_id: str, job: NewJob) -> None:
         job_id=job_id,
         study_uid=job.study_instance_uid,
         patient_id=job.patient_id,
-        details={"series": job.series_instance_uid, "instances": job.slice_count},
+        details={"instances": job.slice_count},
     )
     note(connection, entry)
 

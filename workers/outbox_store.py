@@ -167,7 +167,7 @@ class OutboxStore:
             connection.execute(delete(outbox).where(outbox.c.about.in_(started)))
             if started:
                 told = {} if destination is None else {"destination": destination}
-                note_job(connection, AuditEvent.DELIVERY_ASKED, job_id, **told)
+                note_job(connection, AuditEvent.DELIVERY_ASKED, job_id, details=told)
             return len(started)
 
     def list_by_job(self, job_ids: Sequence[str]) -> dict[str, tuple[Delivery, ...]]:
@@ -249,10 +249,12 @@ def _note_try(connection: Connection, delivery: Delivery, outcome: Outcome) -> N
         delivery.job_id,
         outcome,
         actor=NOBODY,
-        destination=delivery.destination,
-        template=delivery.template,
-        what=delivery.event or "structure-set",
-        tries=delivery.tries,
+        details={
+            "destination": delivery.destination,
+            "template": delivery.template,
+            "what": delivery.event or "structure-set",
+            "tries": delivery.tries,
+        },
     )
 
 

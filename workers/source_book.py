@@ -117,6 +117,13 @@ class Sender:
     source: Source
     entry: SourceEntry
 
+    @property
+    def shown(self) -> str:
+        """As logs name it: by the site's name, never by what a stranger calls itself."""
+        if self.source.name == self.entry.name:
+            return self.source.name
+        return f"an unnamed source ({self.source.kind} at {self.source.address})"
+
 
 class SourceBook:
     """Finds who a connection belongs to."""

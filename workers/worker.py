@@ -8,6 +8,8 @@ from celery.signals import worker_ready
 from sqlalchemy.exc import SQLAlchemyError
 
 import workers.stop_signal  # noqa: F401  # before Celery
+from workers.audit.audit_store import AuditStore
+from workers.audit.reporting import running
 from workers.database import migrate, open_engine
 from workers.lease_store import LeaseStore
 from workers.publisher import Publisher
@@ -34,19 +36,22 @@ def run_worker(settings: Settings) -> None:
     # Not before: a slow start is no deafness.
     worker_ready.connect(lambda **_: watchdog.watch(), weak=False)
     app.conf.worker_soft_shutdown_timeout = settings.stop_seconds
-    try:
-        app.worker_main(
-            [
-                "worker",
-                "--loglevel=INFO",
-                "--hostname=oarlock@%h",
-                "--without-gossip",
-                "--without-mingle",
-                "--without-heartbeat",
-            ]
-        )
-    finally:
-        release_jobs(settings)
+    # No connection of it outlives its use, for the worker forks.
+    audit = AuditStore(open_engine(settings.sql_url, is_pooled=False))
+    with running(audit, "worker"):
+        try:
+            app.worker_main(
+                [
+                    "worker",
+                    "--loglevel=INFO",
+                    "--hostname=oarlock@%h",
+                    "--without-gossip",
+                    "--without-mingle",
+                    "--without-heartbeat",
+                ]
+            )
+        finally:
+            release_jobs(settings)
 
 
 def lose_predecessors(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import ExitStack
 
 from pydicom.config import IGNORE
 from pydicom.config import settings as settings_of_pydicom
@@ -29,6 +30,9 @@ from service.dimse.staging_provider import StagingProvider
 from service.dimse.wire import rewire
 from workers.arrival_additions import ArrivalAdditions
 from workers.arrival_store import ArrivalStore
+from workers.audit.audit_store import AuditStore
+from workers.audit.refusals import Refusals
+from workers.audit.reporting import running
 from workers.commitment_store import CommitmentStore
 from workers.database import migrate, open_engine
 from workers.holdings import Holdings
@@ -72,7 +76,12 @@ class Node:
         holdings = Holdings(self._engine, self._files, ResultStore(settings.data))
         self._reporter = Reporter(store, book, lambda asked: build_report(asked, holdings))
         requests = CommitmentRequests(store, self._reporter)
-        self._sessions = Sessions(book, settings, self._open_session, requests.take)
+        audit = AuditStore(self._engine)
+        self._running = ExitStack()
+        self._recorded = running(audit, "dimse")
+        self._sessions = Sessions(
+            book, settings, self._open_session, requests.take, Refusals(audit)
+        )
         self._listener = self._listen(port)
         self._thread = threading.Thread(
             target=self._listener.serve_forever, name="dimse", daemon=True
@@ -80,6 +89,7 @@ class Node:
 
     def start(self) -> None:
         """Begin to accept associations."""
+        self._running.enter_context(self._recorded)
         self._thread.start()
         self._reporter.start()
 
@@ -88,6 +98,7 @@ class Node:
         self._listener.stop_listening()
         self._sessions.wait_until_over(STOP_SECONDS)
         self._reporter.stop()
+        self._running.close()
         self._engine.dispose()
 
     def _listen(self, port: int) -> Listener:
@@ -126,4 +137,4 @@ class Node:
             self._files, self._arrivals, sender.source, sender.entry.quiet_seconds
         )
         ends_by_abort = sender.entry.ends_by_abort
-        return Session(sender.source.name, reception, self._keeping, ends_by_abort)
+        return Session(sender.shown, reception, self._keeping, ends_by_abort)

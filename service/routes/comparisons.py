@@ -10,6 +10,8 @@ from fastapi import APIRouter, Query
 from service.comparisons import ComparisonView, compare_jobs, find_live_job
 from service.context import Context, ContextOf
 from service.problems import PROBLEM_RESPONSES
+from service.routes.jobs import note_use
+from workers.audit.events import AuditEvent
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
 
@@ -30,4 +32,5 @@ async def compare(
 def _compare(job_id: str, other_id: str | None, context: Context) -> ComparisonView:
     job = context.jobs.find(job_id)
     other = find_live_job(job, context) if other_id is None else context.jobs.find(other_id)
+    note_use(AuditEvent.RESULT_VIEWED, job, context, {"what": "comparison", "with": other.id})
     return compare_jobs(job, other, context)

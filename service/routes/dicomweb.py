@@ -27,9 +27,11 @@ from service.dicomweb.media_types import (
 )
 from service.dicomweb.multipart_answer import answer_file, answer_multipart, read_pieces
 from service.dicomweb.native_xml import build_document
-from service.dicomweb.queries import Level, read_query
+from service.dicomweb.queries import Level, Query, list_searched, read_query
 from service.dicomweb.search_results import find_results
 from service.problems import PROBLEM_RESPONSES
+from workers.audit.entries import AuditEntry
+from workers.audit.events import AuditEvent
 from workers.holdings import Holding
 
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -87,7 +89,8 @@ def retrieve(request: Request, context: ContextOf) -> Response:
     """Fetch objects as they are kept; fetching a structure set counts as its delivery."""
     holdings = _find(request, context)
     accepted = _pick_objects(find_accept(request), holdings)
-    delivered = partial(_note_delivered, holdings, context)
+    _note(AuditEvent.OBJECTS_LEAVING, holdings, context)
+    delivered = partial(_note_sent, holdings, context)
     if accepted.name == DICOM:
         return answer_file(DICOM, holdings[0].path, delivered)
     parts = (
@@ -103,7 +106,9 @@ def retrieve(request: Request, context: ContextOf) -> Response:
 def show_metadata(request: Request, context: ContextOf) -> Response:
     """Fetch everything of objects but their pixels."""
     media_type = pick_type(find_accept(request), (DICOM_JSON, DICOM_XML))
-    datasets = (tell_metadata(one) for one in _find(request, context))
+    holdings = _find(request, context)
+    _note(AuditEvent.OBJECTS_VIEWED, holdings, context)
+    datasets = (tell_metadata(one) for one in holdings)
     if media_type == DICOM_XML:
         return _answer_xml(datasets)
     # A study may have a thousand slices: they are told one by one.
@@ -116,6 +121,7 @@ def _search(level: Level, request: Request, context: Context) -> Response:
     uids = {names[name]: value for name, value in request.path_params.items()}
     query = read_query(level, request.query_params.multi_items(), uids)
     found = find_results(query, context.holdings, find_root_url(request))
+    context.audit.note(_tell_search(query, len(found)))
     if not found:
         answer = Response(status_code=HTTPStatus.NO_CONTENT)
     elif media_type == DICOM_XML:
@@ -162,7 +168,20 @@ def _names_objects(entry: AcceptedType, count: int) -> bool:
     return entry.name == "*/*" or (entry.name == MULTIPART and entry.inner in ("", DICOM))
 
 
-def _note_delivered(holdings: Sequence[Holding], context: Context) -> None:
+def _tell_search(query: Query, hits: int) -> AuditEntry:
+    """What was searched by; the values may be the patient's."""
+    told = {"attributes": ",".join(list_searched(query)), "what": query.level.value, "hits": hits}
+    return AuditEntry(AuditEvent.OBJECTS_SEARCHED, details=told)
+
+
+def _note(event: AuditEvent, holdings: Sequence[Holding], context: Context) -> None:
+    study = holdings[0].study_instance_uid
+    told = {"instances": len(holdings)}
+    context.audit.note(AuditEntry(event, study_uid=study, details=told))
+
+
+def _note_sent(holdings: Sequence[Holding], context: Context) -> None:
+    _note(AuditEvent.OBJECTS_SENT, holdings, context)
     for one in holdings:
         if one.job_id is None:
             continue

@@ -33,6 +33,8 @@ from service.schemas import (
     build_job_view,
 )
 from service.uploads import UPLOAD_BODY, find_address, receive_upload
+from workers.audit.entries import AuditEntry, Details
+from workers.audit.events import AuditEvent
 from workers.early_syncs import EarlySyncs
 from workers.job_store import JobFilter
 from workers.jobs import Job, JobState, OutputRecord, Priority
@@ -176,6 +178,8 @@ def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None)
     """Fetch the RTSTRUCT of a finished job, which counts as its delivery."""
     job, folder = _find_released(job_id, context)
     output = _pick_output(job, template)
+    told = {"what": "structure-set", "template": output.template}
+    note_use(AuditEvent.RESULT_EXPORTED, job, context, told)
     note = partial(context.retention.note_delivery, job.id, output.template)
     return answer_file(DICOM, context.results.find_file(folder, output.rtstruct), note)
 
@@ -195,6 +199,8 @@ def fetch_segmentation(
         raise HTTPException(
             HTTPStatus.NOT_FOUND, f"the template {output.template} asks for no segmentation"
         )
+    told = {"what": "segmentation", "template": output.template}
+    note_use(AuditEvent.RESULT_EXPORTED, job, context, told)
     return _answer_file(context, folder, output.segmentation, DICOM)
 
 
@@ -205,7 +211,8 @@ def fetch_segmentation(
 )
 def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
     """Fetch the preview picture of a finished job."""
-    _, folder = _find_result(job_id, context)
+    job, folder = _find_result(job_id, context)
+    note_use(AuditEvent.RESULT_VIEWED, job, context, {"what": "preview"})
     return _answer_file(context, folder, PREVIEW, "image/png")
 
 
@@ -221,7 +228,14 @@ def fetch_report(job_id: str, context: ContextOf) -> ReportView:
         raise HTTPException(
             HTTPStatus.NOT_FOUND, "the job was done by a version that wrote no reports"
         )
+    note_use(AuditEvent.RESULT_VIEWED, context.jobs.find(job_id), context, {"what": "report"})
     return ReportView.model_validate_json(path.read_bytes())
+
+
+def note_use(event: AuditEvent, job: Job, context: Context, details: Details) -> None:
+    """Record that a result is looked at or leaves, before it does: else it does not."""
+    study = job.study_instance_uid
+    context.audit.note(AuditEntry(event, job_id=job.id, study_uid=study, details=details))
 
 
 def _show(job: Job, context: Context) -> JobView:

@@ -47,7 +47,7 @@ def acting_for(find: Callable[[], Actor]) -> Iterator[None]:
 
 def name_process(name: str) -> None:
     """Say what this process is: its records carry it."""
-    global _process  # noqa: PLW0603 - there is one of it
+    global _process
     _process = name
 
 

@@ -23,7 +23,6 @@ def note_coming(connection: Connection, source: Source, first: ReceivedInstance)
         actor=_find_actor(source),
         study_uid=first.study_instance_uid,
         patient_id=first.patient_id,
-        details={"series": first.series_instance_uid},
     )
     note(connection, entry)
 
@@ -33,13 +32,12 @@ def note_received(connection: Connection, row: Row[Any]) -> None:
     source = Source(**{**row.source, "kind": SourceKind(row.source["kind"])})
     is_upload = source.kind is SourceKind.UPLOAD
     is_taken = row.state in (ArrivalState.ACCEPTED, ArrivalState.IGNORED)
-    told = {"series": row.series_instance_uid, "state": row.state}
     entry = AuditEntry(
         AuditEvent.SERIES_IMPORTED if is_upload else AuditEvent.OBJECTS_RECEIVED,
         Outcome.SUCCESS if is_taken else Outcome.MINOR_FAILURE,
         _find_actor(source),
         study_uid=row.study_instance_uid,
-        details={**told, "instances": row.received, "fault": row.fault},
+        details={"state": row.state, "instances": row.received, "fault": row.fault},
     )
     note(connection, entry)
 

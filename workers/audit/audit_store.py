@@ -112,6 +112,12 @@ class AuditStore:
             fault = f"{beyond} record(s) stand behind the last one that was written"
         return ChainState(count, number, previous, fault)
 
+    def has(self, number: int, checksum: str) -> bool:
+        """Whether a record stands there with this hash."""
+        mine = select(audit_records.c.hash).where(audit_records.c.number == number)
+        with self._reading.connect() as connection:
+            return connection.scalar(mine) == checksum
+
     def prune(self, before: datetime, unsent_stay: bool) -> int:
         """Remove the oldest records up to a time; how many. `unsent_stay`: a collector wants them.
 

@@ -52,6 +52,6 @@ class AuditCursor:
 
     def count_unsent(self) -> int:
         """Records that the collector does not have."""
-        query = select(audit_head.c.number - audit_cursor.c.sent).where(audit_cursor.c.id == 1)
         with self._reading.connect() as connection:
-            return connection.scalar(query) or 0
+            written = connection.scalar(select(audit_head.c.number)) or 0
+            return written - (connection.scalar(select(audit_cursor.c.sent)) or 0)

@@ -18,11 +18,17 @@ DETAILS = frozenset(
         "destination",
         "fault",  # a stable code
         "first",  # number of the first record that is kept
+        "folded",  # refusals like this one that have no record of their own
         "hits",
         "instances",
+        "destinations",  # checksums of the configuration's parts
+        "models",
+        "rules",
+        "settings",
+        "sources",
+        "templates",
         "reason",  # PS3.8 9.3.4, as numbers
-        "route",
-        "series",
+        "route",  # a pattern, without its values
         "state",
         "template",
         "tries",
@@ -30,7 +36,7 @@ DETAILS = frozenset(
         "with",  # another job
     }
 )
-"""All that may be told beside: codes, names of the site's own, UIDs and numbers, no sentences."""
+"""All that may be told beside: codes, names of the site's own and numbers, no sentences."""
 
 
 @dataclass(frozen=True)

@@ -157,9 +157,7 @@ FORMS: Mapping[AuditEvent, EventForm] = {
     AuditEvent.LOGIN_FAILED: EventForm(
         AUTHENTICATION, "E", "a request is answered with 401", LOGIN
     ),
-    AuditEvent.ACCESS_REFUSED: EventForm(
-        ALERT, "E", "a request is answered with 403", RESTRICTED
-    ),
+    AuditEvent.ACCESS_REFUSED: EventForm(ALERT, "E", "a request is answered with 403", RESTRICTED),
     AuditEvent.NODE_REFUSED: EventForm(
         ALERT, "E", "an association is rejected for its titles or its address", NODE
     ),

@@ -66,7 +66,7 @@ def build_message(record: AuditRecord, source: AuditSource) -> bytes:
         _add_query(message, record)
     else:
         _add_objects(message, record)
-    return tostring(message, encoding="utf-8", xml_declaration=False)
+    return bytes(tostring(message, encoding="utf-8", xml_declaration=False))
 
 
 def _add_event(message: Element, record: AuditRecord) -> None:
@@ -164,7 +164,7 @@ def _add_object(message: Element, one: _Object) -> Element:
         "ParticipantObjectTypeCodeRole": role,
     }
     added = SubElement(message, "ParticipantObjectIdentification", attributes)
-    SubElement(added, "ParticipantObjectIDTypeCode", one.code)
+    SubElement(added, "ParticipantObjectIDTypeCode", dict(one.code))
     return added
 
 

@@ -1,0 +1,18 @@
+"""Whose request it is, for the records of what is done."""
+
+from __future__ import annotations
+
+from starlette.types import Scope
+
+from workers.audit.actors import ANONYMOUS, Actor
+
+
+def find_requester(scope: Scope) -> Actor:
+    """The principal that a login has put into the request's state, and the client's address."""
+    state = scope.get("state", {})
+    client = scope.get("client")
+    return Actor(
+        person=getattr(state.get("principal"), "name", ANONYMOUS),
+        address=client[0] if client else "",
+        request_id=str(state.get("request_id", "")),
+    )
