@@ -7,7 +7,7 @@ help:
 	@echo "make serve    run the server on this machine until Ctrl-C"
 	@echo "make test     run the whole test suite"
 	@echo "make chaos    kill, freeze and fill whole servers for an hour; writes docs/reliability.md"
-	@echo "make check    lint, types, import contracts, openapi.yaml and docs/conformance.md up to date"
+	@echo "make check    lint, types, import contracts; openapi.yaml and the written pages up to date"
 	@echo "make format   let ruff format the code and mend what it can"
 	@echo "make openapi  write openapi.yaml anew from the app"
 	@echo "make coverage which branches of contouring/ no test takes"
@@ -43,6 +43,7 @@ check:
 	.venv/bin/lint-imports
 	.venv/bin/python -m service.openapi --check
 	.venv/bin/python -m service.conformance --check
+	.venv/bin/python -m workers.audit --check
 
 format:
 	@./scripts/setup test

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 
 from cli.console import out
+from workers.logs import set_up_logs
 from workers.settings import Settings
 
 DEFAULT_PORT = 11112  # registered for DICOM
@@ -20,8 +20,8 @@ def dimse() -> None:
     # A library of its own; the other commands start faster without it.
     from service.dimse.node import Node
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = Settings()
+    set_up_logs(settings.log_format)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

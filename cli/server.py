@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from workers.companion import Companion
 from workers.database import migrate, open_engine
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
+from workers.logs import set_up_logs
 from workers.redis_server import RedisServer
 from workers.settings import Settings
 from workers.supervisor import Supervisor
@@ -25,9 +25,9 @@ HTTP_STOP_SECONDS = 5  # for answers under way when the server stops
 
 def serve() -> None:
     """Run the whole server on this machine until Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGTERM, _exit_on_signal)
     settings = Settings()
+    set_up_logs(settings.log_format)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.redis_url is not None:
         _serve(settings, None)
@@ -70,6 +70,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
         host=settings.host,
         port=settings.port,
         timeout_graceful_shutdown=HTTP_STOP_SECONDS,
+        log_config=None,  # its lines go the way of all others
         access_log=False,  # addresses of requests name patients and studies
     )
     server = uvicorn.Server(config)

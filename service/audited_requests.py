@@ -8,7 +8,7 @@ from http import HTTPStatus
 from anyio import to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.requester import find_requester
+from service.requester import find_requester, find_route
 from workers.audit.actors import acting_for
 from workers.audit.entries import AuditEntry
 from workers.audit.events import AuditEvent, Outcome
@@ -42,11 +42,10 @@ class AuditedRequests:
 
 
 def _note(scope: Scope, status: HTTPStatus) -> None:
-    route = getattr(scope.get("route"), "path", "unknown")  # a path names patients and studies
     entry = AuditEntry(
         REFUSED[status],
         Outcome.SERIOUS_FAILURE,
         find_requester(scope),
-        details={"route": f"{scope['method']} {route}"},
+        details={"route": find_route(scope)},
     )
     scope["app"].state.context.refusals.note(entry)

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from contouring import errors
+from service.requester import find_route
 from workers.database import is_out_of_space
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -155,13 +156,13 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
 
 async def _answer_nobody(request: Request, _error: Exception) -> Response:
     """The sender broke off, so nothing of this was acknowledged."""
-    log.info("%s %s: the sender broke off", request.method, request.url.path)
+    log.info("%s: the sender broke off", find_route(request.scope))
     return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def _answer_storage_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OSError)
-    log.error("%s %s: the storage failed", request.method, request.url.path, exc_info=error)
+    log.error("%s: the storage failed", find_route(request.scope), exc_info=error)
     status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "storage-failed"
     if error.errno in NO_SPACE:
         status, code = HTTPStatus.INSUFFICIENT_STORAGE, errors.StorageFullError.code
@@ -174,7 +175,7 @@ async def _answer_storage_error(request: Request, error: Exception) -> JSONRespo
 
 async def _answer_database_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OperationalError)
-    log.error("%s %s: the database failed", request.method, request.url.path, exc_info=error)
+    log.error("%s: the database failed", find_route(request.scope), exc_info=error)
     if is_out_of_space(error):
         detail = (
             "The database has no room left: nothing of this is recorded. Send it again once the "
@@ -192,7 +193,7 @@ async def _answer_unstorable(_request: Request, _error: Exception) -> JSONRespon
 
 
 async def _answer_unexpected(request: Request, _error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path)
+    log.error("%s failed", find_route(request.scope))
     return build_problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal-error",

@@ -6,6 +6,14 @@ from starlette.types import Scope
 
 from workers.audit.actors import ANONYMOUS, Actor
 
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+
+def find_route(scope: Scope) -> str:
+    """Method and pattern of a request's route: its address may name patients and studies."""
+    method, route = scope["method"], getattr(scope.get("route"), "path", "unknown")
+    return f"{method} {route}" if method in METHODS else f"unknown {route}"
+
 
 def find_requester(scope: Scope) -> Actor:
     """The principal that a login has put into the request's state, and the client's address."""

@@ -248,10 +248,8 @@ class JobStore:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         job = replace(job, warnings=(*job.warnings, *note_series(connection, job)))
         row = build_row(str(uuid.uuid4()), job, self._now())
-        added = connection.execute(
-            dialect.insert(jobs).values(row).on_conflict_do_nothing(index_elements=["key"])
-        )
-        if added.rowcount:
+        adding = dialect.insert(jobs).values(row).on_conflict_do_nothing(index_elements=["key"])
+        if connection.scalar(adding.returning(jobs.c.id)) is not None:
             _note_made(connection, str(row["id"]), job)
         if job.priority is Priority.URGENT:
             _make_urgent(connection, job.key, self._now())

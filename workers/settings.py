@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.runtime_names import RuntimeName
 from workers.attempt_limits import AttemptLimits
 from workers.deliveries import Pauses
+from workers.logs import LogFormat
 from workers.retention import Retention
 
 MEBIBYTE = 1024 * 1024
@@ -172,6 +173,9 @@ class Settings(BaseSettings):
     )
     keep_ended_hours: float = Field(
         336, ge=0, description="Time after its end at which a job without a result is purged."
+    )
+    log_format: LogFormat = Field(
+        LogFormat.PLAIN, description="Lines of the log: plain for people, json for programs."
     )
     audit_collector: str | None = Field(
         None,

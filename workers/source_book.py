@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from models.yaml_files import read_yaml_file
-from workers.sources import Source, SourceKind
+from workers.sources import Source, SourceKind, name_stranger
 
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]  # PS3.5 6.2
 Network = Annotated[
@@ -117,13 +117,6 @@ class Sender:
     source: Source
     entry: SourceEntry
 
-    @property
-    def shown(self) -> str:
-        """As logs name it: by the site's name, never by what a stranger calls itself."""
-        if self.source.name == self.entry.name:
-            return self.source.name
-        return f"an unnamed source ({self.source.kind} at {self.source.address})"
-
 
 class SourceBook:
     """Finds who a connection belongs to."""
@@ -143,7 +136,7 @@ class SourceBook:
                 return Sender(Source(entry.name, kind, calling_ae, called_ae, address), entry)
         if not self._accepts_unknown:
             return None
-        name = " ".join(part for part in (kind.value, calling_ae, address) if part)
+        name = name_stranger(kind, calling_ae, address)
         return Sender(
             Source(name, kind, calling_ae, called_ae, address), SourceEntry(name="unknown")
         )

@@ -27,3 +27,15 @@ class Source:
     calling_ae: str = ""
     called_ae: str = ""
     address: str = ""
+
+    @property
+    def shown(self) -> str:
+        """As logs name it: by the site's name, never by what a stranger calls itself."""
+        if self.name != name_stranger(self.kind, self.calling_ae, self.address):
+            return self.name
+        return f"an unnamed source ({self.kind} at {self.address})"
+
+
+def name_stranger(kind: SourceKind, calling_ae: str, address: str) -> str:
+    """The name of a source that the site has none for."""
+    return " ".join(part for part in (kind.value, calling_ae, address) if part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from celery.signals import worker_ready
+from celery.signals import setup_logging, worker_ready
 from sqlalchemy.exc import SQLAlchemyError
 
 import workers.stop_signal  # noqa: F401  # before Celery
@@ -12,20 +12,20 @@ from workers.audit.audit_store import AuditStore
 from workers.audit.reporting import running
 from workers.database import migrate, open_engine
 from workers.lease_store import LeaseStore
+from workers.logs import set_up_logs
 from workers.publisher import Publisher
 from workers.settings import Settings
 from workers.tasks import app
 from workers.watchdog import Watchdog
 from workers.worker_names import build_worker_name, has_ended
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
 log = logging.getLogger(__name__)
 
 
 def run_worker(settings: Settings) -> None:
     """Take jobs until the process is told to stop."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    set_up_logs(settings.log_format)
+    setup_logging.connect(_leave_logs_alone, weak=False)
     settings.require_redis_url()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.sql_url)
@@ -52,6 +52,10 @@ def run_worker(settings: Settings) -> None:
             )
         finally:
             release_jobs(settings)
+
+
+def _leave_logs_alone(**_: object) -> None:
+    """Celery sets up logs of its own unless somebody hears of it."""
 
 
 def lose_predecessors(settings: Settings) -> None:

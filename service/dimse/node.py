@@ -137,4 +137,4 @@ class Node:
             self._files, self._arrivals, sender.source, sender.entry.quiet_seconds
         )
         ends_by_abort = sender.entry.ends_by_abort
-        return Session(sender.shown, reception, self._keeping, ends_by_abort)
+        return Session(sender.source.shown, reception, self._keeping, ends_by_abort)

@@ -68,7 +68,7 @@ class Sessions:
         elif not self._begin(association, sender):
             self._reject(association, TOO_MANY, actor, "too many associations at once")
         else:
-            log.info("association with %s", sender.shown)
+            log.info("association as source %s", sender.source.shown)
 
     def wait_until_over(self, seconds: float) -> None:
         """Let associations end by themselves; those that do not are aborted."""

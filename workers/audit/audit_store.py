@@ -148,6 +148,12 @@ class AuditStore:
             row = connection.execute(query).one_or_none()
         return None if row is None else read_record(row)
 
+    def count_unsent(self) -> int:
+        """Records that the collector does not have."""
+        with self._reading.connect() as connection:
+            written = connection.scalar(select(audit_head.c.number)) or 0
+            return written - (connection.scalar(select(audit_cursor.c.sent)) or 0)
+
     def read_key(self) -> str:
         """What patients' pseudonyms are made with."""
         with self._reading.connect() as connection:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import Engine, or_, select, update
+from sqlalchemy import Engine, or_, update
 
 from workers.database import read_lease_clock, writing
-from workers.tables import audit_cursor, audit_head
+from workers.tables import audit_cursor
 
 LEASE_SECONDS = 60.0
 
@@ -16,7 +16,6 @@ class AuditCursor:
     """The cursor of one database, in the hands of one process."""
 
     def __init__(self, engine: Engine) -> None:
-        self._reading = engine
         self._writing = writing(engine)
         self._holder = str(uuid.uuid4())
 
@@ -49,9 +48,3 @@ class AuditCursor:
         mine = update(audit_cursor).where(audit_cursor.c.holder == self._holder)
         with self._writing.begin() as connection:
             connection.execute(mine.values(holder=None, lease_clock=None, lease_until=None))
-
-    def count_unsent(self) -> int:
-        """Records that the collector does not have."""
-        with self._reading.connect() as connection:
-            written = connection.scalar(select(audit_head.c.number)) or 0
-            return written - (connection.scalar(select(audit_cursor.c.sent)) or 0)
