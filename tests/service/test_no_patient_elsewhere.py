@@ -20,7 +20,7 @@ from contouring.phantom_shapes import Sphere
 from tests.phantoms import SMALL_BALL, write_small_series
 from tests.service.canaries import NAME, UID_ROOT, WORD, find_canaries, make_canary
 from tests.service.conftest import Server, run_ready_server
-from tests.service.dicomweb.bodies import join_parts, store
+from tests.service.dicomweb.bodies import MULTIPART, join_parts, store
 from tests.service.dimse.peers import CT, associate, read_object
 from tests.workers.processes import find_free_port, wait_until
 from workers.jobs import TERMINAL
@@ -35,11 +35,6 @@ SOURCES = f"""
 format: 1
 unknown: accept
 sources: [{{name: web, kind: stow, quiet_seconds: {QUIET_SECONDS}}}]
-"""
-DESTINATIONS = """
-format: 1
-destinations:
-  away: {stow: {url: "http://127.0.0.1:9/dicom-web", allow_local: true}}
 """
 LOG_KEYS = {"time", "level", "logger", "process", "request", "message", "error"}
 
@@ -100,9 +95,8 @@ def visit(
 def write(folder: Path, number: int, shape: Sphere = SMALL_BALL) -> list[Path]:
     """A series of the patient's."""
     header = SeriesHeader(seed=f"canary-{number}")
-    return make_canary(
-        write_small_series(folder / f"{WORD}-{number}", shape=shape, header=header), number
-    )
+    files = write_small_series(folder / f"{WORD}-{number}", shape=shape, header=header)
+    return make_canary(files, number)
 
 
 def send(visit: Visit, what: str, files: list[Path], **fields: str) -> httpx.Response:
@@ -183,9 +177,7 @@ def speak_dicomweb(visit: Visit, folder: Path) -> None:
         answer = http.post(
             f"/dicom-web/studies/{UID_ROOT}.6?{WORD}={NAME}",
             content=body,
-            headers={
-                "Content-Type": 'multipart/related; type="application/dicom"; boundary=myboundary'
-            },
+            headers={"Content-Type": MULTIPART},
         )
         assert 400 <= answer.status_code < 500, answer.text
     study = f"/dicom-web/studies/{UID_ROOT}.5"
@@ -207,8 +199,9 @@ def speak_dimse(visit: Visit, folder: Path) -> None:
 
     def listens() -> bool:
         association = associate(visit.port)
+        is_established = bool(association.is_established)
         association.release()
-        return bool(association.is_established)
+        return is_established
 
     wait_until(listens, "the node")
     assert not associate(visit.port, calling_ae=WORD, called_ae=WORD).is_established
