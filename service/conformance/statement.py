@@ -210,9 +210,9 @@ TLS 1.2 and 1.3 for DIMSE by option, with certificates on both sides (BCP 195, P
 HTTPS is left to a proxy in front. Outgoing connections go only to addresses of the administrator's
 file, over TLS where it says so. De-identification: none.
 
-Audit trail: the events of PS3.15 A.5 in [a table](audit.md#events); messages by the schema of A.5.1.1
-go to an audit repository by syslog over TLS (A.6) where the site names one. A patient is told by a
-pseudonym, and a query by the names of its attributes.
+Audit trail: the events of PS3.15 A.5 in [a table](audit.md#events); messages by the schema of
+A.5.1.1 go to an audit repository by syslog over TLS (A.6) where the site names one. A patient is
+told by a pseudonym, and a query by the names of its attributes.
 """
 
 

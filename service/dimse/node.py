@@ -77,8 +77,8 @@ class Node:
         self._reporter = Reporter(store, book, lambda asked: build_report(asked, holdings))
         requests = CommitmentRequests(store, self._reporter)
         audit = AuditStore(self._engine)
-        self._running = ExitStack()
-        self._recorded = running(audit, "dimse")
+        self._running = running(audit, "dimse")
+        self._ending = ExitStack()
         self._sessions = Sessions(
             book, settings, self._open_session, requests.take, Refusals(audit)
         )
@@ -89,7 +89,7 @@ class Node:
 
     def start(self) -> None:
         """Begin to accept associations."""
-        self._running.enter_context(self._recorded)
+        self._ending.enter_context(self._running)
         self._thread.start()
         self._reporter.start()
 
@@ -98,7 +98,7 @@ class Node:
         self._listener.stop_listening()
         self._sessions.wait_until_over(STOP_SECONDS)
         self._reporter.stop()
-        self._running.close()
+        self._ending.close()
         self._engine.dispose()
 
     def _listen(self, port: int) -> Listener:

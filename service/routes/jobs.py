@@ -17,12 +17,13 @@ from contouring.errors import (
     ReleaseCheckError,
     UnknownDestinationError,
     UnknownTemplateError,
+    UnusableInputError,
     WrongJobStateError,
 )
 from service.context import Context, ContextOf
 from service.dicomweb.multipart_answer import answer_file
 from service.events import Until, follow_job
-from service.intake import take_in
+from service.intake import Intake, take_in
 from service.problems import PROBLEM_RESPONSES
 from service.reports import ReportView
 from service.schemas import (
@@ -32,9 +33,10 @@ from service.schemas import (
     build_intake_view,
     build_job_view,
 )
-from service.uploads import UPLOAD_BODY, find_address, receive_upload
+from service.uploads import UPLOAD_BODY, Upload, find_address, receive_upload
+from workers.audit.actors import read_actor
 from workers.audit.entries import AuditEntry, Details
-from workers.audit.events import AuditEvent
+from workers.audit.events import AuditEvent, Outcome
 from workers.early_syncs import EarlySyncs
 from workers.job_store import JobFilter
 from workers.jobs import Job, JobState, OutputRecord, Priority
@@ -65,7 +67,7 @@ async def send_series(request: Request, context: ContextOf) -> IntakeView:
             request, folder, context.settings, lambda file: syncs.begin(file.path)
         )
         source = Source("upload", SourceKind.UPLOAD, address=find_address(request))
-        intake = await to_thread.run_sync(take_in, upload, source, syncs, context)
+        intake = await to_thread.run_sync(_take_in, upload, source, syncs, context)
     job_ids = [job.id for job in intake.jobs]
     deliveries = await to_thread.run_sync(context.outbox.list_by_job, job_ids)
     return build_intake_view(intake, deliveries)
@@ -236,6 +238,20 @@ def note_use(event: AuditEvent, job: Job, context: Context, details: Details) ->
     """Record that a result is looked at or leaves, before it does: else it does not."""
     study = job.study_instance_uid
     context.audit.note(AuditEntry(event, job_id=job.id, study_uid=study, details=details))
+
+
+def _take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context) -> Intake:
+    """An upload that makes no job leaves a record all the same."""
+    try:
+        return take_in(upload, source, syncs, context)
+    except UnusableInputError as error:
+        refused = {"state": "refused", "fault": error.code}
+        context.refusals.note(
+            AuditEntry(
+                AuditEvent.SERIES_IMPORTED, Outcome.MINOR_FAILURE, read_actor(), details=refused
+            )
+        )
+        raise
 
 
 def _show(job: Job, context: Context) -> JobView:

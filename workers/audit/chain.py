@@ -141,4 +141,4 @@ def _find_patient(connection: Connection, key: str, patient_id: str, study_uid: 
     known = select(audit_records.c.patient).where(
         audit_records.c.study_uid == study_uid, audit_records.c.patient != ""
     )
-    return connection.scalar(known.order_by(audit_records.c.number.desc()).limit(1)) or ""
+    return connection.scalar(known.limit(1)) or ""

@@ -109,7 +109,7 @@ FORMS: Mapping[AuditEvent, EventForm] = {
         TRANSFERRED, "C", "a series that came object by object is judged", life_cycle="2"
     ),
     AuditEvent.SERIES_IMPORTED: EventForm(
-        IMPORT, "C", "a series came whole, by `POST /v1/jobs`", life_cycle="2"
+        IMPORT, "C", "a series came whole, by `POST /v1/jobs`, or was refused (4)", life_cycle="2"
     ),
     AuditEvent.JOB_MADE: EventForm(ACCESSED, "R", "a job is recorded", life_cycle="6"),
     AuditEvent.JOB_CANCELLED: EventForm(ACCESSED, "U", "somebody cancels a job"),

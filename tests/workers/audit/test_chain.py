@@ -17,7 +17,9 @@ from workers.audit.audit_store import AuditFilter, AuditStore
 from workers.audit.chain import note
 from workers.audit.entries import AuditEntry
 from workers.audit.events import AuditEvent
+from workers.audit.reporting import build_pruning
 from workers.database import writing
+from workers.settings import Settings
 from workers.tables import audit_head, audit_records
 
 SOURCES = ("cli", "service", "workers", "models", "contouring")
@@ -171,6 +173,18 @@ def test_old_records_go_and_the_chain_stays_whole(filled: AuditStore) -> None:
     assert (unsent, early, removed) == (0, 0, 9)
     assert [record.event for record in left] == [AuditEvent.JOB_MADE, AuditEvent.AUDIT_PRUNED]
     assert filled.verify().fault == ""
+
+
+@pytest.mark.parametrize(("days", "removed"), [(None, 0), (30.0, 0), (1.0, 9)])
+def test_records_are_kept_as_long_as_the_site_wants(
+    filled: AuditStore, days: float | None, removed: int
+) -> None:
+    """For ever, unless it says otherwise."""
+    later = datetime.now(UTC) + timedelta(days=2)
+
+    prune = build_pruning(filled, Settings(audit_keep_days=days), lambda: later)
+
+    assert prune() == removed
 
 
 def test_a_patient_is_found_by_the_id_and_named_nowhere(engine: Engine, store: AuditStore) -> None:
