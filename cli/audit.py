@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli.console import FAILURE, AsJson, err, out, refuse, write_file
+from cli.console import FAILURE, AsJson, err, out, refuse
 from cli.progress_bars import show_bar
 from workers.audit.actors import Actor, name_process
 from workers.audit.audit_store import AuditFilter, AuditStore
@@ -120,16 +120,18 @@ def export(  # noqa: PLR0913 - the options of a command, each given by its name
     settings = Settings()
     source = AuditSource(settings.audit_source, settings.audit_site)
     wanted = _build_filter(since, until, person, event, job, patient)
-    with _opened("export") as store, show_bar("records") as progress:
-        total = store.count(wanted)
-        lines = bytearray()
+    part = output.with_name(f".{output.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)  # it names studies
+    count = 0
+    with _opened("export") as store, show_bar("records") as progress, part.open("wb") as file:
+        total = max(1, store.count(wanted))
         for count, record in enumerate(store.search(wanted), start=1):
             is_json = form is Form.JSON
-            lines += build_line(record).encode() if is_json else build_message(record, source)
-            lines += b"\n"
-            progress(min(1.0, count / max(1, total)))
-    write_file(output, bytes(lines))
-    count = lines.count(b"\n")
+            file.write(build_line(record).encode() if is_json else build_message(record, source))
+            file.write(b"\n")
+            progress(min(1.0, count / total))
+    part.replace(output)
     out.print(f"{output}: {count} records", highlight=False, soft_wrap=True)
 
 

@@ -73,8 +73,9 @@ class Collector:
         """
         try:
             if isinstance(connection, ssl.SSLSocket):
-                # It closes in its turn; some do so without a word, which TLS calls an error.
-                with suppress(ssl.SSLEOFError, ssl.SSLSyscallError):
+                # It closes in its turn; some do so without a word, which TLS calls an error. One
+                # that dies resets the connection, which is another.
+                with suppress(ssl.SSLEOFError):
                     connection.unwrap()
                 return
             connection.shutdown(socket.SHUT_WR)
