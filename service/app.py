@@ -64,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # as FastAPI documents it
     app.state.registry = add_request_metrics(app)
+    # Outermost, so that it sees what any other refuses.
     app.add_middleware(AuditedRequests)
     add_problem_handlers(app)
     for router in (
