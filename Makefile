@@ -64,6 +64,7 @@ check:
 	.venv/bin/python -m service.openapi --check
 	.venv/bin/python -m service.conformance --check
 	.venv/bin/python -m service.access --check
+	.venv/bin/python -m workers.audit --check
 	.venv/bin/bandit --quiet --configfile pyproject.toml --recursive cli contouring models service workers
 	.venv/bin/python -m tests.audit
 

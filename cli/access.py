@@ -11,7 +11,9 @@ import typer
 from sqlalchemy import Engine
 
 from service.access.roles import Role
+from workers.audit.actors import acting_at_prompt
 from workers.database import migrate, open_engine
+from workers.private_files import keep_files_private
 from workers.settings import Settings
 from workers.sources import PROJECT
 
@@ -34,11 +36,13 @@ Project = Annotated[
 @contextmanager
 def open_database() -> Iterator[Engine]:
     """The server's database, whether the server runs or not."""
+    keep_files_private()
     settings = Settings()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.sql_url)
     try:
         migrate(engine)
-        yield engine
+        with acting_at_prompt():
+            yield engine
     finally:
         engine.dispose()

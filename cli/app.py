@@ -40,6 +40,7 @@ COMMANDS = MappingProxyType(
         "destinations": "destinations",
         "backup": "backups",
         "restore": "backups",
+        "audit": "audit",
     }
 )
 

@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import inspect
 
 from cli.console import PARTIAL, Folder, out, warn
 from cli.progress_bars import Bars, show_bar
+from workers.audit.actors import acting_at_prompt
+from workers.audit.audit_store import AuditStore
+from workers.audit.entries import AuditEntry
+from workers.audit.events import AuditEvent
 from workers.backups.backup import make_backup
 from workers.backups.restore import restore_backup, verify_backup
+from workers.database import open_engine
 from workers.private_files import keep_files_private
 from workers.settings import Settings
+from workers.tables import audit_head
 
 
 def backup(
@@ -27,7 +34,9 @@ def backup(
     """
     keep_files_private()
     with show_bar("backup") as show:
-        made = make_backup(Settings(), folder, version("oarlock"), datetime.now(UTC), show)
+        settings = Settings()
+        made = make_backup(settings, folder, version("oarlock"), datetime.now(UTC), show)
+    _note(settings, AuditEvent.BACKUP_MADE)
     size = f"{made.byte_count / 2**20:.0f} MiB"
     out.print(f"{folder}: {len(made.sums)} files, {size}", highlight=False, soft_wrap=True)
     for name in made.missing:
@@ -54,9 +63,18 @@ def restore(
             about, sums = verify_backup(folder, bars.show)
             told = f"{len(sums)} files, made {about.made_at:%Y-%m-%d %H:%M} UTC, are whole"
         else:
-            now = datetime.now(UTC)
-            restored = restore_backup(Settings(), folder, now, replace=replace, show=bars.show)
+            settings, now = Settings(), datetime.now(UTC)
+            restored = restore_backup(settings, folder, now, replace=replace, show=bars.show)
+            _note(settings, AuditEvent.BACKUP_RESTORED)
             told = f"{restored.file_count} files and the database are back"
             if restored.set_aside is not None:
                 told += f"; what was there is in {restored.set_aside}"
     out.print(f"{folder}: {told}", highlight=False, soft_wrap=True)
+
+
+def _note(settings: Settings, event: AuditEvent) -> None:
+    """Record it, unless the database is of a version that kept no records."""
+    engine = open_engine(settings.sql_url, is_pooled=False)
+    if inspect(engine).has_table(audit_head.name):
+        with acting_at_prompt():
+            AuditStore(engine).note(AuditEntry(event))

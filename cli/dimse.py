@@ -6,8 +6,8 @@ import signal
 import threading
 
 from cli.console import out
+from workers.logs import set_up_logs
 from workers.private_files import keep_files_private
-from workers.request_ids import set_up_logging
 from workers.settings import Settings
 
 DEFAULT_PORT = 11112  # registered for DICOM
@@ -22,9 +22,9 @@ def dimse() -> None:
     from service.access.safe_start import check_node_start
     from service.dimse.node import Node
 
-    set_up_logging()
     keep_files_private()
     settings = Settings()
+    set_up_logs(settings.log_format)
     check_node_start(settings)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     stopping = threading.Event()

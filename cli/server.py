@@ -17,9 +17,9 @@ from workers.companion import Companion
 from workers.database import migrate, open_engine
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
+from workers.logs import set_up_logs
 from workers.private_files import keep_files_private
 from workers.redis_server import RedisServer
-from workers.request_ids import set_up_logging
 from workers.settings import Settings
 from workers.supervisor import Supervisor
 
@@ -29,10 +29,10 @@ SERVICE_STOP_SECONDS = 10  # the same where nothing waits for it but other machi
 
 def serve() -> None:
     """Run the whole server on this machine until Ctrl-C."""
-    set_up_logging()
-    signal.signal(signal.SIGTERM, _exit_on_signal)
     keep_files_private()
     settings = Settings()
+    set_up_logs(settings.log_format)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.redis_url is not None:
         _serve(settings, None)
@@ -51,9 +51,9 @@ def service() -> None:
     from service.access.safe_start import check_http_start
     from service.http_server import build_http_server
 
-    set_up_logging()
     keep_files_private()
     settings = Settings()
+    set_up_logs(settings.log_format)
     settings.require_redis_url()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.sql_url)

@@ -198,7 +198,7 @@ def _admit(
         try:
             jobs += make_jobs(series, files, decision.jobs, arrival.source.project, context)
         except OarlockError as error:
-            log.error("a series cannot become a job as the rules say: %s", error)
+            log.error("arrival %s cannot become a job as the rules say: %s", arrival.id, error.code)
             refusals[str(error)] = error.code
     reason = " ".join(refusals)
     if not jobs:

@@ -14,12 +14,14 @@ from service.access.declarations import admit, list_routes
 from service.access.guard import Guard
 from service.access.roles import MAY, OPEN, Permission, Role
 from service.admitter import Admitter
+from service.audited_requests import AuditedRequests
 from service.context import open_context
 from service.folder_watcher import FolderWatcher
 from service.jobs_page import router as page_router
 from service.metrics import JobCollector, add_request_metrics
 from service.metrics import router as metrics_router
 from service.problems import Problem, add_problem_handlers
+from service.request_gate import add_request_gate
 from service.request_ids import RequestIds
 from service.routes.arrivals import router as arrivals_router
 from service.routes.comparisons import router as comparisons_router
@@ -104,6 +106,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The last one is the first that a request meets.
     add_request_gate(app)
     app.add_middleware(Guard, open_paths=open_paths)
+    app.add_middleware(AuditedRequests)
     app.state.registry = add_request_metrics(app)
     app.add_middleware(RequestIds)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Event
 from typing import Annotated
@@ -18,6 +18,10 @@ from service.access.access import Access, open_access
 from service.rules.rule_book import RuleBook
 from service.rules.rule_file import KnownNames
 from workers.arrival_store import ArrivalStore
+from workers.audit.audit_store import AuditStore
+from workers.audit.configuration import ConfigurationWatch
+from workers.audit.refusals import Refusals
+from workers.audit.reporting import build_forwarder, build_pruning, running
 from workers.courier import Courier
 from workers.database import migrate, open_engine
 from workers.destinations.destinations import Destinations, read_destinations
@@ -62,6 +66,8 @@ class Context:
     outbox: OutboxStore
     destinations: Destinations
     courier: Courier
+    audit: AuditStore
+    refusals: Refusals
     judging: CapacityLimiter  # of checks and lints: each takes a core, and a scan's memory
 
     def find_bundle(self, name: str | None) -> Bundle:
@@ -82,22 +88,34 @@ def open_context(settings: Settings) -> Iterator[Context]:
     destinations = read_destinations(settings.destinations)
     pick_templates(templates, destinations.template_names)
     known = KnownNames(frozenset(bundles), frozenset(templates), frozenset(destinations.by_name))
-    rules = RuleBook(settings.rules, known)
     series, results = SeriesStore(settings.data), ResultStore(settings.data)
     instances = InstanceFiles(settings.data)
     engine = open_engine(settings.sql_url)
     migrate(engine)
+    audit = AuditStore(engine)
+    checksums = {name: bundle.checksum for name, bundle in bundles.items()}
+    shapes = " ".join(f"{name}:{one.checksum}" for name, one in sorted(templates.items()))
+    configuration = ConfigurationWatch(audit, settings, checksums, shapes)
+    rules = RuleBook(settings.rules, known, told=configuration.note_changes)
     jobs = JobStore(engine)
     leases = LeaseStore(engine, settings.lease_seconds, settings.attempt_limits)
     publisher = Publisher(settings.require_redis_url(), settings.job_seconds_limit)
     retention = RetentionStore(engine, settings.retention)
-    housekeeping = Housekeeping(settings.data, retention, series, settings.orphan_seconds)
+    housekeeping = Housekeeping(
+        settings.data, retention, series, settings.orphan_seconds, build_pruning(audit, settings)
+    )
     reconciler = Reconciler(jobs, leases, publisher, housekeeping, settings.reconcile_seconds)
     outbox = OutboxStore(engine, settings.delivery_pauses)
     courier = Courier(outbox, jobs, results, destinations, settings.courier_seconds)
-    reconciler.start()
-    courier.start()
-    try:
+    with ExitStack() as ending:
+        ending.callback(engine.dispose)
+        ending.enter_context(running(audit, "service", build_forwarder(engine, audit, settings)))
+        configuration.note_changes()
+        ending.callback(publisher.close)
+        reconciler.start()
+        ending.callback(reconciler.stop)
+        courier.start()
+        ending.callback(courier.stop)
         yield Context(
             settings=settings,
             access=open_access(engine, settings),
@@ -119,13 +137,10 @@ def open_context(settings: Settings) -> Iterator[Context]:
             outbox=outbox,
             destinations=destinations,
             courier=courier,
+            audit=audit,
+            refusals=Refusals(audit),
             judging=CapacityLimiter(settings.checks_at_once),
         )
-    finally:
-        courier.stop()
-        reconciler.stop()
-        publisher.close()
-        engine.dispose()
 
 
 def _read_context(request: Request) -> Context:

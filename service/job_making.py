@@ -63,6 +63,7 @@ def _build_job(series: CTSeries, digest: str, order: Order, context: Context) ->
         planned=planned,
         is_shadow=order.is_shadow,
         request_id=request_id_now.get(),
+        patient_id=build_shown_words(str(series.header.get("PatientID", ""))),
     )
 
 

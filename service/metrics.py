@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.access.declarations import needs
 from service.access.roles import Permission
 from service.context import Context, ContextOf
+from service.requester import find_route
 
 router = APIRouter(tags=["metrics"])
 
@@ -40,6 +41,10 @@ class JobCollector(Collector):
         rules = GaugeMetricFamily("oarlock_rules_up", "Whether the rule file on disk is in force.")
         rules.add_metric([], self._context.rules.fault is None)
         yield rules
+        if self._context.settings.audit_collector is not None:
+            unsent = GaugeMetricFamily("oarlock_audit_unsent", "Records the collector lacks.")
+            unsent.add_metric([], self._context.audit.count_unsent())
+            yield unsent
         messages = self._context.publisher.count_messages()
         reachable = GaugeMetricFamily("oarlock_queue_up", "Whether Redis answers.")
         reachable.add_metric([], messages is not None)
@@ -82,9 +87,9 @@ class RequestMetrics:
             await self._app(scope, receive, note_status)
         finally:
             # The route's pattern, not the path: ids would make a label for every job.
-            route = getattr(scope.get("route"), "path", "unknown")
-            self._count.labels(scope["method"], route, status).inc()
-            self._seconds.labels(scope["method"], route).observe(time.perf_counter() - started)
+            method, route = find_route(scope).split(" ", 1)
+            self._count.labels(method, route, status).inc()
+            self._seconds.labels(method, route).observe(time.perf_counter() - started)
 
 
 def add_request_metrics(app: FastAPI) -> CollectorRegistry:

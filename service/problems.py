@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from contouring import errors
 from service.request_ids import HEADER
+from service.requester import find_route
 from workers.database import is_out_of_space
 from workers.request_ids import NO_REQUEST, request_id_now
 
@@ -179,13 +180,13 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
 
 async def _answer_nobody(request: Request, _error: Exception) -> Response:
     """The sender broke off, so nothing of this was acknowledged."""
-    log.info("%s %s: the sender broke off", request.method, request.url.path)
+    log.info("%s: the sender broke off", find_route(request.scope))
     return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def _answer_storage_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OSError)
-    log.error("%s %s: the storage failed", request.method, request.url.path, exc_info=error)
+    log.error("%s: the storage failed", find_route(request.scope), exc_info=error)
     status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "storage-failed"
     if error.errno in NO_SPACE:
         status, code = HTTPStatus.INSUFFICIENT_STORAGE, errors.StorageFullError.code
@@ -199,7 +200,7 @@ async def _answer_storage_error(request: Request, error: Exception) -> JSONRespo
 async def answer_database_error(request: Request, error: Exception) -> JSONResponse:
     """The problem of a database that cannot be read or written."""
     assert isinstance(error, SQLAlchemyError)
-    log.error("%s %s: the database failed", request.method, request.url.path, exc_info=error)
+    log.error("%s: the database failed", find_route(request.scope), exc_info=error)
     if is_out_of_space(error):
         detail = (
             "The database has no room left: nothing of this is recorded. Send it again once the "
@@ -217,7 +218,7 @@ async def _answer_unstorable(_request: Request, _error: Exception) -> JSONRespon
 
 
 async def _answer_unexpected(request: Request, _error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path)
+    log.error("%s failed", find_route(request.scope))
     answer = build_problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal-error",

@@ -21,6 +21,7 @@ from workers.arrival_rows import (
     split_where_changed,
 )
 from workers.arrivals import OPEN, Arrival, ArrivalState, Contents, Verdict
+from workers.audit.arrival_entries import note_coming, note_received
 from workers.database import read_lease_clock, writing
 from workers.instance_rows import enter_received
 from workers.instances import ReceivedInstance
@@ -289,6 +290,7 @@ class ArrivalStore:
         # The order in which they began, whatever the clocks say.
         number = select(func.coalesce(func.max(arrivals.c.number), 0) + 1).scalar_subquery()
         connection.execute(arrivals.insert().values(**row, number=number))
+        note_coming(connection, source, first)
         return str(row["id"])
 
     def _close(self, connection: Connection, mine: ColumnElement[bool], verdict: Verdict) -> bool:
@@ -298,7 +300,10 @@ class ArrivalStore:
             del values["expected"]
         closing = update(arrivals).where(mine)
         closing = closing.values(**values, closed_at=self._now(), **NOT_QUIET)
-        return connection.execute(closing).rowcount == 1
+        closed = connection.execute(closing.returning(arrivals)).all()
+        for row in closed:
+            note_received(connection, row)
+        return bool(closed)
 
 
 def _of_same_series(arrival: Arrival) -> ColumnElement[bool]:

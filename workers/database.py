@@ -12,6 +12,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from workers.audit.chain import keep_chain
 from workers.tables import metadata
 from workers.write_turns import waiting_in_turn
 
@@ -31,11 +32,14 @@ def open_engine(url: str, *, is_pooled: bool = True) -> Engine:
     pool = {} if is_pooled else {"poolclass": NullPool}
     if make_url(url).get_backend_name() != "sqlite":
         # An error's parameters are the patient's, and errors are logged.
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, **pool)
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, **pool)
+        keep_chain(engine)
+        return engine
     wait = {"timeout": BUSY_SECONDS}
     engine = create_engine(url, connect_args=wait, hide_parameters=True, **pool)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    keep_chain(engine)
     return engine
 
 

@@ -9,6 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from workers.audit.actors import NOBODY
+from workers.audit.chain import note
+from workers.audit.entries import AuditEntry
+from workers.audit.events import AuditEvent
 from workers.instances import ReceivedInstance
 from workers.jobs import JobState
 from workers.tables import arrivals, arrived_instances, instances, jobs
@@ -59,18 +63,23 @@ def forget_arrivals(connection: Connection, over: datetime) -> int:
         # Whoever notes that an object came again must not be told by what is removed here.
         connection.execute(text("LOCK TABLE instances IN SHARE ROW EXCLUSIVE MODE"))
     live = set(connection.scalars(select(jobs.c.id).where(jobs.c.state != JobState.PURGED)))
-    closed = select(arrivals.c.id, arrivals.c.job_ids, arrivals.c.closed_at)
+    closed = select(
+        arrivals.c.id, arrivals.c.job_ids, arrivals.c.closed_at, arrivals.c.study_instance_uid
+    )
     closed = closed.where(arrivals.c.closed_at.is_not(None))
     due = [
-        row.id
+        row
         for row in connection.execute(closed)
         if (live.isdisjoint(row.job_ids) if row.job_ids else row.closed_at <= over)
     ]
     if due:
-        mine = arrived_instances.c.arrival_id.in_(due)
+        ids = [row.id for row in due]
+        mine = arrived_instances.c.arrival_id.in_(ids)
         connection.execute(delete(arrived_instances).where(mine))
-        connection.execute(delete(arrivals).where(arrivals.c.id.in_(due)))
+        connection.execute(delete(arrivals).where(arrivals.c.id.in_(ids)))
         _forget_unneeded(connection)
+    for study in sorted({row.study_instance_uid for row in due}):
+        note(connection, AuditEntry(AuditEvent.OBJECTS_FORGOTTEN, actor=NOBODY, study_uid=study))
     return len(due)
 
 

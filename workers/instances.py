@@ -27,7 +27,7 @@ class ReceivedInstance:
     """A whole object in a staged file.
 
     `sha256`: of its content (hex), see `ContentHash`; `size`: the file's bytes; `description`: of
-    the series, cut.
+    the series, cut; `patient_id`: for its pseudonym in the audit records, kept nowhere.
     """
 
     path: Path
@@ -40,6 +40,7 @@ class ReceivedInstance:
     transfer_syntax_uid: str
     modality: str
     description: str
+    patient_id: str = ""
 
     @property
     def is_ct(self) -> bool:
@@ -113,6 +114,7 @@ def _build(
         transfer_syntax_uid=transfer_syntax_uid,
         modality=_read_words(header, "Modality")[:16],
         description=_read_words(header, "SeriesDescription"),
+        patient_id=_read_words(header, "PatientID"),
     )
 
 

@@ -57,6 +57,7 @@ def build_row(job_id: str, job: NewJob, now: datetime) -> dict[str, object]:
     """The first row of a new job."""
     known = asdict(job)
     del known["instances"]  # of the series, not of the job
+    del known["patient_id"]  # kept as a pseudonym, in the audit records alone
     return {
         **known,
         "id": job_id,

@@ -25,6 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contouring.errors import UnknownJobError, WrongJobStateError
+from workers.audit.chain import note
+from workers.audit.entries import AuditEntry
+from workers.audit.events import AuditEvent
+from workers.audit.job_entries import note_job
 from workers.database import writing
 from workers.deliveries import DeliveryState
 from workers.instance_rows import forget_results
@@ -146,6 +150,7 @@ class JobStore:
             job = _find(connection, job_id)
             if cancelled.rowcount + asked.rowcount == 0:
                 raise WrongJobStateError(job_id, job.state, "only an unfinished job is cancelled")
+            note_job(connection, AuditEvent.JOB_CANCELLED, job_id)
             return job
 
     def retry(self, job_id: str) -> Job:
@@ -177,6 +182,7 @@ class JobStore:
             for table in (results, outbox):
                 connection.execute(delete(table).where(table.c.job_id == job_id))
             forget_results(connection, job_id)
+            note_job(connection, AuditEvent.JOB_RETRIED, job_id)
             return _find(connection, job_id)
 
     def release(self, job_id: str) -> Job:
@@ -193,6 +199,7 @@ class JobStore:
             if changed.rowcount == 0:
                 raise WrongJobStateError(job_id, job.state, "only a partial job is released")
             release_deliveries(connection, job_id, self._now())
+            note_job(connection, AuditEvent.JOB_RELEASED, job_id)
             return job
 
     def hold_deliveries(self, job_ids: Sequence[str]) -> None:
@@ -230,6 +237,7 @@ class JobStore:
             job = _find(connection, job_id)
             if changed.rowcount == 0:
                 raise WrongJobStateError(job_id, job.state, "there is nothing left to hold")
+            note_job(connection, AuditEvent.JOB_HELD if is_held else AuditEvent.HOLD_LIFTED, job_id)
             return job
 
     def check(self) -> None:
@@ -241,14 +249,25 @@ class JobStore:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         job = replace(job, warnings=(*job.warnings, *note_series(connection, job)))
         row = build_row(str(uuid.uuid4()), job, self._now())
-        connection.execute(
-            dialect.insert(jobs).values(row).on_conflict_do_nothing(index_elements=["key"])
-        )
+        adding = dialect.insert(jobs).values(row).on_conflict_do_nothing(index_elements=["key"])
+        if connection.scalar(adding.returning(jobs.c.id)) is not None:
+            _note_made(connection, str(row["id"]), job)
         if job.priority is Priority.URGENT:
             _make_urgent(connection, job.key, self._now())
         if not job.is_shadow:
             extend_plan(connection, job, self._now())
         return read_job(connection.execute(select_jobs().where(jobs.c.key == job.key)).one())
+
+
+def _note_made(connection: Connection, job_id: str, job: NewJob) -> None:
+    entry = AuditEntry(
+        AuditEvent.JOB_MADE,
+        job_id=job_id,
+        study_uid=job.study_instance_uid,
+        patient_id=job.patient_id,
+        details={"instances": job.slice_count},
+    )
+    note(connection, entry)
 
 
 def _make_urgent(connection: Connection, key: str, now: datetime) -> None:

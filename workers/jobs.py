@@ -152,6 +152,7 @@ class NewJob:
     is_shadow: bool = False
     request_id: str | None = None  # of the one that brought it; None where none did
     project: str | None = None  # whose it is alone; None means the whole site's
+    patient_id: str = ""
 
     @property
     def key(self) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workers.api_keys import ApiKey, hash_key, make_key, read_key_id
+from workers.audit.chain import note
+from workers.audit.entries import AuditEntry
+from workers.audit.events import AuditEvent
 from workers.database import writing
 from workers.job_store import read_clock
 from workers.tables import api_keys
@@ -79,15 +83,16 @@ class KeyStore:
             else:
                 ended = update(api_keys).where(api_keys.c.id.in_(ids))
                 connection.execute(ended.values(revoked_at=now))
+            for key in old:
+                _note(connection, AuditEvent.KEY_ROTATED, key.id, name)
             lasts = newest.expires_at - newest.created_at if newest.expires_at else None
             return self._insert(connection, make_key(), name, newest.roles, newest.project, lasts)
 
     def revoke(self, name_or_id: str) -> int:
         """End the keys of a name, or the one of an id; how many that were."""
         meant = or_(api_keys.c.name == name_or_id, api_keys.c.id == name_or_id)
-        ended = update(api_keys).where(and_(meant, api_keys.c.revoked_at.is_(None)))
         with self._writing.begin() as connection:
-            return connection.execute(ended.values(revoked_at=self._now())).rowcount
+            return self._revoke(connection, meant)
 
     def ensure_first(self, key: str, roles: Iterable[str]) -> None:
         """Have this key be the one called `first`; once it was revoked it stays so."""
@@ -100,8 +105,7 @@ class KeyStore:
             is_first = api_keys.c.name == FIRST
             # One that was chosen to begin like the one before takes its place.
             connection.execute(delete(api_keys).where(is_first, api_keys.c.id == key_id))
-            others = update(api_keys).where(is_first, api_keys.c.revoked_at.is_(None))
-            connection.execute(others.values(revoked_at=self._now()))
+            self._revoke(connection, is_first)
             self._insert(connection, key, FIRST, roles)
 
     def make_first(self, roles: Iterable[str]) -> str | None:
@@ -120,6 +124,14 @@ class KeyStore:
         with self._writing.begin() as connection:
             connection.execute(used.values(last_used_at=now))
 
+    def _revoke(self, connection: Connection, meant: ColumnElement[bool]) -> int:
+        ended = update(api_keys).where(meant, api_keys.c.revoked_at.is_(None))
+        ended = ended.values(revoked_at=self._now())
+        rows = connection.execute(ended.returning(api_keys.c.id, api_keys.c.name)).all()
+        for row in rows:
+            _note(connection, AuditEvent.KEY_REVOKED, row.id, row.name)
+        return len(rows)
+
     def _insert(
         self,
         connection: Connection,
@@ -131,7 +143,7 @@ class KeyStore:
     ) -> str:
         now = self._now()
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        row = {
+        row: dict[str, Any] = {
             "id": read_key_id(text),
             "sha256": hash_key(text),
             "name": name,
@@ -141,13 +153,20 @@ class KeyStore:
             "expires_at": now + valid_for if valid_for else None,
         }
         # Two services that start at once both bring the first key.
-        connection.execute(dialect.insert(api_keys).values(**row).on_conflict_do_nothing())
+        made = dialect.insert(api_keys).values(**row).on_conflict_do_nothing()
+        if connection.execute(made).rowcount:
+            told = {"roles": ",".join(row["roles"]), "project": project or ""}
+            _note(connection, AuditEvent.KEY_MADE, row["id"], name, **told)
         return text
 
 
 def _find_live(connection: Connection, name: str, now: datetime) -> list[ApiKey]:
     query = select(api_keys).where(api_keys.c.name == name).order_by(api_keys.c.created_at)
     return [key for row in connection.execute(query) if not (key := _read(row)).is_over(now)]
+
+
+def _note(connection: Connection, event: AuditEvent, key_id: str, name: str, **told: str) -> None:
+    note(connection, AuditEntry(event, details={"key": key_id, "name": name, **told}))
 
 
 def _read(row: Row[tuple[object, ...]]) -> ApiKey:

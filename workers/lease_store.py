@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from contouring.errors import JobCancelledError, LeaseLostError
 from workers.attempt_limits import AttemptLimits, Loss
+from workers.audit.job_entries import note_end
 from workers.database import read_lease_clock, writing
 from workers.instance_rows import enter_results
 from workers.instances import ReceivedInstance
@@ -150,6 +151,7 @@ class LeaseStore:
             )
             enter_results(connection, job.id, result.folder, result.instances, self._now())
             enter_deliveries(connection, job.id, self._now())
+            note_end(connection, job.id)
 
     def fail(self, job: Job, failure: Failure) -> None:
         """End the job with its reason."""
@@ -241,6 +243,7 @@ class LeaseStore:
         with self._writing.begin() as connection:
             self._close(connection, job, _held(job), state=state, **values)
             enter_deliveries(connection, job.id, self._now())
+            note_end(connection, job.id)
 
     def _close(
         self, connection: Connection, job: Job, held: ColumnElement[bool], **values: object
@@ -271,6 +274,7 @@ class LeaseStore:
         ended = connection.scalars(ending.returning(jobs.c.id)).all()
         for job_id in ended:
             enter_deliveries(connection, job_id, self._now())
+            note_end(connection, job_id)
         return len(ended) + self._put_back(connection, mine, loss)
 
     def _put_back(

@@ -25,6 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from workers.audit.actors import NOBODY
+from workers.audit.events import AuditEvent, Outcome
+from workers.audit.job_entries import note_job
 from workers.database import read_lease_clock, writing
 from workers.deliveries import Delivery, DeliveryState, JobEvent, Pauses
 from workers.job_store import read_clock
@@ -109,6 +112,7 @@ class OutboxStore:
                 return False
             if delivery.event is None:
                 self._note_delivery(connection, delivery)
+            _note_try(connection, delivery, Outcome.SUCCESS)
             return True
 
     def postpone(self, delivery: Delivery, error: str) -> bool:
@@ -161,6 +165,9 @@ class OutboxStore:
             started = list(connection.scalars(again.returning(outbox.c.id)))
             # The news of their failure is news again if they fail again.
             connection.execute(delete(outbox).where(outbox.c.about.in_(started)))
+            if started:
+                told = {} if destination is None else {"destination": destination}
+                note_job(connection, AuditEvent.DELIVERY_ASKED, job_id, details=told)
             return len(started)
 
     def list_by_job(self, job_ids: Sequence[str]) -> dict[str, tuple[Delivery, ...]]:
@@ -197,13 +204,17 @@ class OutboxStore:
             error=error,
             **NO_LEASE,
         )
-        return connection.execute(waiting).rowcount == 1
+        if connection.execute(waiting).rowcount == 0:
+            return False
+        _note_try(connection, delivery, Outcome.MINOR_FAILURE)
+        return True
 
     def _fail(self, connection: Connection, delivery: Delivery, error: str) -> bool:
         failed = update(outbox).where(_is_held(delivery))
         failed = failed.values(state=DeliveryState.FAILED, error=error, **NO_LEASE)
         if connection.execute(failed).rowcount == 0:
             return False
+        _note_try(connection, delivery, Outcome.SERIOUS_FAILURE)
         log.error(
             "ALARM: job %s was not delivered to %s, after %d tries: %s Mend it, then "
             "POST /v1/jobs/%s/deliver",
@@ -228,6 +239,23 @@ class OutboxStore:
                 set_={"delivered_at": noted.excluded.delivered_at},
             )
         )
+
+
+def _note_try(connection: Connection, delivery: Delivery, outcome: Outcome) -> None:
+    event = AuditEvent.DELIVERY_FAILED if outcome else AuditEvent.DELIVERED
+    note_job(
+        connection,
+        event,
+        delivery.job_id,
+        outcome,
+        actor=NOBODY,
+        details={
+            "destination": delivery.destination,
+            "template": delivery.template,
+            "what": delivery.event or "structure-set",
+            "tries": delivery.tries,
+        },
+    )
 
 
 def _read(row: Row[tuple[object, ...]]) -> Delivery:

@@ -15,6 +15,9 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from workers.audit.actors import NOBODY
+from workers.audit.events import AuditEvent
+from workers.audit.job_entries import note_job
 from workers.database import forget_deleted, writing
 from workers.deliveries import DeliveryState
 from workers.instance_rows import forget_arrivals
@@ -112,6 +115,7 @@ class RetentionStore:
 
 def _empty(connection: Connection, job_id: str) -> None:
     """Nothing of the patient stays; sent again, the same series is a new job."""
+    note_job(connection, AuditEvent.JOB_PURGED, job_id, actor=NOBODY)
     for table in (results, deliveries, outbox, instances):
         connection.execute(delete(table).where(table.c.job_id == job_id))
     emptied = update(jobs).where(jobs.c.id == job_id)

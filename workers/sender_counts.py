@@ -45,7 +45,7 @@ class SenderCounts:
         ) as error:
             log.warning(
                 "%s does not say how many objects it has: %s",
-                arrival.source.name,
+                arrival.source.shown,
                 type(error).__name__,
             )
             self._silent_until[entry] = time.monotonic() + SILENT_SECONDS

@@ -14,6 +14,7 @@ from workers.access_settings import AccessSettings
 from workers.attempt_limits import AttemptLimits
 from workers.deliveries import Pauses
 from workers.limits import GIBIBYTE, Limits
+from workers.logs import LogFormat
 from workers.retention import Retention
 
 COMMISSIONING = "commissioning"  # its contours mean nothing on a patient
@@ -182,6 +183,31 @@ class Settings(AccessSettings, Limits):
     )
     keep_ended_hours: float = Field(
         336, ge=0, description="Time after its end at which a job without a result is purged."
+    )
+    log_format: LogFormat = Field(
+        LogFormat.PLAIN, description="Lines of the log: plain for people, json for programs."
+    )
+    audit_collector: str | None = Field(
+        None,
+        pattern=r"^(tls://[\w.:\[\]-]+|tcp://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)$",
+        description="Syslog server that gets the audit records: tls://HOST:6514, or tcp:// on this "
+        "machine; unset: they stay in the database.",
+    )
+    audit_ca: Path | None = Field(
+        None, description="CA (PEM) of the collector's certificate; unset: the system's."
+    )
+    audit_cert: Path | None = Field(
+        None, description="Certificate (PEM) that the collector gets of us; unset: none."
+    )
+    audit_key: Path | None = Field(
+        None, description="Its private key (PEM); unset: it is in the certificate's file."
+    )
+    audit_source: str = Field(
+        "oarlock", min_length=1, description="Name of this system in its audit messages."
+    )
+    audit_site: str = Field("", description="Name of the site in them; unset: none.")
+    audit_keep_days: float | None = Field(
+        None, gt=0, description="Days that audit records are kept; unset: for ever."
     )
     orphan_seconds: float = Field(
         600, gt=0, description="Age at which files that no job points to are removed."

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from models.yaml_files import read_yaml_file
-from workers.sources import PROJECT, Source, SourceKind
+from workers.sources import PROJECT, Source, SourceKind, name_stranger
 
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]  # PS3.5 6.2
 Network = Annotated[
@@ -157,7 +157,7 @@ class SourceBook:
                 return Sender(source, entry)
         if not self._accepts_unknown:
             return None
-        name = " ".join(part for part in (kind.value, calling_ae, address) if part)
+        name = name_stranger(kind, calling_ae, address)
         return Sender(
             Source(name, kind, calling_ae, called_ae, address), SourceEntry(name="unknown")
         )

@@ -37,3 +37,15 @@ class Source:
     def key(self) -> str:
         """What sets it apart; a project's names are its own."""
         return self.name if self.project is None else f"{self.project}/{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """As logs name it: by the site's name, never by what a stranger calls itself."""
+        if self.name != name_stranger(self.kind, self.calling_ae, self.address):
+            return self.name
+        return f"an unnamed source ({self.kind} at {self.address})"
+
+
+def name_stranger(kind: SourceKind, calling_ae: str, address: str) -> str:
+    """The name of a source that the site has none for."""
+    return " ".join(part for part in (kind.value, calling_ae, address) if part)

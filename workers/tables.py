@@ -250,3 +250,46 @@ users = Table(
     Column("project", String(32)),
     Column("created_at", UTCDateTime, nullable=False),
 )
+
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UTCDateTime, nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("person", String(255), nullable=False),
+    Column("job_id", String(36), nullable=False),
+    Column("study_uid", String(64), nullable=False),
+    Column("patient", String(32), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_at", "at"),
+    Index("audit_job", "job_id"),
+    Index("audit_study", "study_uid"),
+    Index("audit_patient", "patient"),
+)
+
+# One row. `number` and `hash`: of the last record; `first` and `before`: the number of the first
+# that is kept, and the hash before it; `key`: of the patients' pseudonyms.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("before", String(64), nullable=False),
+    Column("key", String(64), nullable=False),
+)
+
+# One row: the number of the last record that the collector has, moved by whoever holds the lease.
+audit_cursor = Table(
+    "audit_cursor",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("holder", String(36)),
+    Column("lease_clock", String(64)),
+    Column("lease_until", Float(53)),
+)

@@ -47,6 +47,7 @@ def run_job(message: Mapping[str, object]) -> None:
     if message.get("v") != MESSAGE_VERSION:
         log.error("a message of version %s was dropped; its job waits", message.get("v"))
         return
+    request_id_now.set(None)  # what is done before the next claim is of no request
     note_look()
     place = open_workplace()
     worker = build_worker_name(os.getppid())

@@ -8,6 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine, delete, select
 
+from workers.audit.chain import note
+from workers.audit.entries import AuditEntry
+from workers.audit.events import AuditEvent
 from workers.database import writing
 from workers.job_store import read_clock
 from workers.tables import users
@@ -44,12 +47,18 @@ class UserStore:
 
     def put(self, user: User) -> None:
         """Add a user, or give one that there is other roles."""
-        values = {"roles": sorted(user.roles), "project": user.project, "created_at": self._now()}
+        roles = sorted(user.roles)
+        values = {"roles": roles, "project": user.project, "created_at": self._now()}
         with self._writing.begin() as connection:
             connection.execute(delete(users).where(users.c.subject == user.subject))
             connection.execute(users.insert().values(subject=user.subject, **values))
+            told = {"name": user.subject, "roles": ",".join(roles), "project": user.project or ""}
+            note(connection, AuditEntry(AuditEvent.USER_CHANGED, details=told))
 
     def remove(self, subject: str) -> bool:
         """Forget a user; False if there was none."""
         with self._writing.begin() as connection:
-            return connection.execute(delete(users).where(users.c.subject == subject)).rowcount > 0
+            if not connection.execute(delete(users).where(users.c.subject == subject)).rowcount:
+                return False
+            note(connection, AuditEntry(AuditEvent.USER_REMOVED, details={"name": subject}))
+            return True

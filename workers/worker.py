@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 
-from celery.signals import worker_ready
+from celery.signals import setup_logging, worker_ready
 from sqlalchemy.exc import SQLAlchemyError
 
 import workers.stop_signal  # noqa: F401  # before Celery
+from workers.audit.audit_store import AuditStore
+from workers.audit.reporting import running
 from workers.database import migrate, open_engine
 from workers.lease_store import LeaseStore
+from workers.logs import set_up_logs
 from workers.private_files import keep_files_private
 from workers.publisher import Publisher
-from workers.request_ids import set_up_logging
 from workers.settings import Settings
 from workers.tasks import app
 from workers.watchdog import Watchdog
@@ -23,9 +25,10 @@ log = logging.getLogger(__name__)
 
 def run_worker(settings: Settings) -> None:
     """Take jobs until the process is told to stop."""
-    set_up_logging()
-    settings.require_redis_url()
     keep_files_private()
+    set_up_logs(settings.log_format)
+    setup_logging.connect(_leave_logs_alone, weak=False)
+    settings.require_redis_url()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.sql_url)
     migrate(engine)
@@ -35,19 +38,26 @@ def run_worker(settings: Settings) -> None:
     # Not before: a slow start is no deafness.
     worker_ready.connect(lambda **_: watchdog.watch(), weak=False)
     app.conf.worker_soft_shutdown_timeout = settings.stop_seconds
-    try:
-        app.worker_main(
-            [
-                "worker",
-                "--loglevel=INFO",
-                "--hostname=oarlock@%h",
-                "--without-gossip",
-                "--without-mingle",
-                "--without-heartbeat",
-            ]
-        )
-    finally:
-        release_jobs(settings)
+    # No connection of it outlives its use, for the worker forks.
+    audit = AuditStore(open_engine(settings.sql_url, is_pooled=False))
+    with running(audit, "worker"):
+        try:
+            app.worker_main(
+                [
+                    "worker",
+                    "--loglevel=INFO",
+                    "--hostname=oarlock@%h",
+                    "--without-gossip",
+                    "--without-mingle",
+                    "--without-heartbeat",
+                ]
+            )
+        finally:
+            release_jobs(settings)
+
+
+def _leave_logs_alone(**_: object) -> None:
+    """Celery sets up logs of its own unless somebody hears of it."""
 
 
 def lose_predecessors(settings: Settings) -> None:

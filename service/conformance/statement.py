@@ -211,6 +211,10 @@ Senders by DIMSE are known by AE titles, address and certificate ([receiving](re
 request by HTTP shows a key or an OpenID Connect token ([access](access.md)). Outgoing connections
 go only to addresses of the administrator's file, over TLS where it says so.
 
+Audit trail: the events of PS3.15 A.5 in [a table](audit.md#events); messages by the schema of
+A.5.1.1 go to an audit repository by syslog over TLS (A.6) where the site names one. A patient is
+told by a pseudonym, and a query by the names of its attributes.
+
 De-identification: none.
 """
 

@@ -133,6 +133,12 @@ def list_told(query: Query) -> frozenset[str]:
     return frozenset(told | query.included | set(query.matches))
 
 
+def list_searched(query: Query) -> list[str]:
+    """Keywords of the attributes that a search names values of."""
+    by_uid = [tag for tag, uids in zip(UID_TAGS, query.uids, strict=True) if uids]
+    return sorted(keyword_for_tag(int(tag, 16)) or tag for tag in (*query.matches, *by_uid))
+
+
 def _read_matches(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     matches: dict[str, str] = {}
     for name, value in pairs:

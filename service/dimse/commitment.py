@@ -43,15 +43,15 @@ class CommitmentRequests:
             return NO_SUCH_ACTION, None
         try:
             transaction_uid, objects = _read_request(event.action_information)
-        except UNREADABLE as error:
-            log.warning("%s: a commitment is asked for that cannot be read: %s", source.name, error)
+        except UNREADABLE:
+            log.warning("%s: a commitment is asked for that cannot be read", source.shown)
             return INVALID_ARGUMENT, None
         try:
             commitment = self._store.add(transaction_uid, source, objects, FIRST_TRY_SECONDS)
         except SQLAlchemyError:
-            log.exception("%s: a commitment that was asked for cannot be recorded", source.name)
+            log.exception("%s: a commitment that was asked for cannot be recorded", source.shown)
             return PROCESSING_FAILURE, None
-        log.info("%s: a commitment to %d objects is asked for", source.name, len(objects))
+        log.info("%s: a commitment to %d objects is asked for", source.shown, len(objects))
         self._reporter.expect(commitment, event.assoc)
         return SUCCESS, None
 

@@ -53,7 +53,7 @@ class Listener(ThreadedAssociationServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that failed before an association was asked for."""
-        log.warning("a connection of %s failed: %s", client_address[0], sys.exc_info()[1])
+        log.warning("a connection of %s failed: %s", client_address[0], _name_error())
 
     def stop_listening(self) -> None:
         """Accept nothing more; associations under way go on."""
@@ -69,6 +69,12 @@ class Connection(RequestHandler):
         if isinstance(self.request, ssl.SSLSocket):
             self.request.do_handshake()
         super().handle()
+
+
+def _name_error() -> str:
+    """Of TLS also the reason, which is OpenSSL's."""
+    error = sys.exc_info()[1]
+    return getattr(error, "reason", None) or type(error).__name__
 
 
 def build_tls(settings: Settings) -> ssl.SSLContext | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import ExitStack
 
 from pydicom.config import IGNORE
 from pydicom.config import settings as settings_of_pydicom
@@ -30,6 +31,9 @@ from service.dimse.staging_provider import StagingProvider
 from service.dimse.wire import rewire
 from workers.arrival_additions import ArrivalAdditions
 from workers.arrival_store import ArrivalStore
+from workers.audit.audit_store import AuditStore
+from workers.audit.refusals import Refusals
+from workers.audit.reporting import running
 from workers.commitment_store import Commitment, CommitmentStore
 from workers.database import migrate, open_engine
 from workers.holdings import Holdings
@@ -73,7 +77,12 @@ class Node:
         self._holdings = Holdings(self._engine, self._files, ResultStore(settings.data))
         self._reporter = Reporter(store, book, self._build_report)
         requests = CommitmentRequests(store, self._reporter)
-        self._sessions = Sessions(book, settings, self._open_session, requests.take)
+        audit = AuditStore(self._engine)
+        self._running = running(audit, "dimse")
+        self._ending = ExitStack()
+        self._sessions = Sessions(
+            book, settings, self._open_session, requests.take, Refusals(audit)
+        )
         self._listener = self._listen(port)
         self._thread = threading.Thread(
             target=self._listener.serve_forever, name="dimse", daemon=True
@@ -81,6 +90,7 @@ class Node:
 
     def start(self) -> None:
         """Begin to accept associations."""
+        self._ending.enter_context(self._running)
         self._thread.start()
         self._reporter.start()
 
@@ -89,6 +99,7 @@ class Node:
         self._listener.stop_listening()
         self._sessions.wait_until_over(STOP_SECONDS)
         self._reporter.stop()
+        self._ending.close()
         self._engine.dispose()
 
     def _listen(self, port: int) -> Listener:
@@ -130,4 +141,4 @@ class Node:
             self._files, self._arrivals, sender.source, sender.entry.quiet_seconds
         )
         ends_by_abort = sender.entry.ends_by_abort
-        return Session(sender.source.name, reception, self._keeping, ends_by_abort)
+        return Session(sender.source.shown, reception, self._keeping, ends_by_abort)

@@ -95,14 +95,14 @@ class Reporter:
             log.error(
                 "%s cannot be told what is committed to: its association is over, and the sources' "
                 "file names no address for it (commitment: {host, port})",
-                source.name,
+                source.shown,
             )
             self._store.remove(commitment)
             return
         self._try(commitment, partial(self._associate, commitment, address))
 
     def _try(self, commitment: Commitment, send: Callable[[], None]) -> None:
-        name = commitment.source.name
+        name = commitment.source.shown
         try:
             send()
         except (DeliveryError, RuntimeError, ValueError) as error:
@@ -129,7 +129,7 @@ class Reporter:
             evt_handlers=[(evt.EVT_CONN_OPEN, _limit_waiting)],
         )
         if not association.is_established:
-            where = f"{source.calling_ae} at {address.host}:{address.port}"
+            where = f"{address.host}:{address.port}"
             raise DeliveryError(f"no association with {where}")
         try:
             self._send(commitment, association)

@@ -104,9 +104,10 @@ class Session:
         return self._answer(SUCCESS)
 
     def _answer(self, status: int, comment: str = "") -> StoreAnswer:
+        """`comment` is for the sender alone: it may have words of the object."""
         self._counts[status] += 1
         if comment:
-            log.warning("%s: an object is answered with 0x%04X: %s", self._name, status, comment)
+            log.warning("%s: an object is answered with 0x%04X", self._name, status)
         return StoreAnswer(status, comment)
 
 

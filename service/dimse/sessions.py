@@ -12,6 +12,9 @@ from pynetdicom import evt
 from service.dimse.listener import find_certificate
 from service.dimse.session import Session
 from service.dimse.staging_provider import StagingProvider
+from workers.audit.actors import Actor
+from workers.audit.entries import AuditEntry
+from workers.audit.events import AuditEvent, Outcome
 from workers.source_book import Sender, SourceBook
 from workers.sources import Source, SourceKind
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from pynetdicom.association import Association
 
+    from workers.audit.refusals import Refusals
     from workers.settings import Settings
 
 # Result, source and diagnostic of an A-ASSOCIATE-RJ (PS3.8 9.3.4).
@@ -40,11 +44,13 @@ class Sessions:
         settings: Settings,
         open_session: Callable[[Sender], Session],
         take_request: Callable[[evt.Event, Source], tuple[int, None]],
+        refusals: Refusals,
     ) -> None:
         self._book = book
         self._settings = settings
         self._open_session = open_session
         self._take_request = take_request
+        self._refusals = refusals
         self._running: dict[Association, Session] = {}
         self._changing = threading.Lock()
 
@@ -56,16 +62,17 @@ class Sessions:
         address = requestor.address_info.address if requestor.address_info else ""
         certificate = find_certificate(association.dul.socket)
         sender = self._book.find(SourceKind.DIMSE, calling_ae, called_ae, address, certificate)
-        proof = f", certificate {certificate!r}" if certificate else ""
-        who = f"{calling_ae!r} at {address} (calling {called_ae!r}{proof})"
+        actor = Actor(
+            calling_ae, address, proof=f"certificate {certificate}" if certificate else ""
+        )
         if not self._is_called_right(called_ae, sender):
-            self._reject(association, CALLED_AE_UNKNOWN, f"{who}: the called AE is another one")
+            self._reject(association, CALLED_AE_UNKNOWN, actor, "it calls another AE than ours")
         elif sender is None:
-            self._reject(association, CALLING_AE_UNKNOWN, f"{who}: no source is known as that")
+            self._reject(association, CALLING_AE_UNKNOWN, actor, "no source is known as that")
         elif not self._begin(association, sender):
-            self._reject(association, TOO_MANY, f"{who}: too many associations at once")
+            self._reject(association, TOO_MANY, actor, "too many associations at once")
         else:
-            log.info("association with %s as source %s", who, sender.source.name)
+            log.info("association as source %s", sender.source.shown)
 
     def wait_until_over(self, seconds: float) -> None:
         """Let associations end by themselves; those that do not are aborted."""
@@ -103,8 +110,15 @@ class Sessions:
         if isinstance(event.assoc.dimse, StagingProvider):
             event.assoc.dimse.discard()
 
-    def _reject(self, association: Association, reason: tuple[int, int, int], words: str) -> None:
-        log.warning("association rejected: %s", words)
+    def _reject(
+        self, association: Association, reason: tuple[int, int, int], actor: Actor, words: str
+    ) -> None:
+        # A title that nobody knows may say anything: it stands in the audit records alone.
+        log.warning("association of %s rejected: %s", actor.address, words)
+        if reason is not TOO_MANY:
+            told = {"reason": ",".join(str(number) for number in reason)}
+            failure = Outcome.SERIOUS_FAILURE
+            self._refusals.note(AuditEntry(AuditEvent.NODE_REFUSED, failure, actor, details=told))
         association.acse.send_reject(*reason)
         association.kill()  # returns once it is sent
 

@@ -69,7 +69,8 @@ class StagingProvider(DIMSEServiceProvider):
             for context_id, control, fragment in _split(content):
                 self._take_fragment(context_id, control, fragment)
         except (*UNREADABLE, OSError) as error:
-            log.warning("an association is aborted: a message cannot be read (%s)", error)
+            kind = type(error).__name__
+            log.warning("an association is aborted: a message cannot be read (%s)", kind)
             self.dul.event_queue.put(INVALID_PDU)
 
     def discard(self) -> None:

@@ -13,6 +13,8 @@ from service.access.roles import Permission
 from service.comparisons import ComparisonView, compare_jobs, find_live_job
 from service.context import Context, ContextOf
 from service.problems import PROBLEM_RESPONSES
+from service.routes.jobs import note_use
+from workers.audit.events import AuditEvent
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
 
@@ -41,4 +43,5 @@ def _compare(
     other = find_live_job(job, context) if other_id is None else context.jobs.find(other_id)
     if project not in (None, other.project):
         raise UnknownJobError(other.id)
+    note_use(AuditEvent.RESULT_VIEWED, job, context, {"what": "comparison", "with": other.id})
     return compare_jobs(job, other, context)

@@ -29,9 +29,11 @@ from service.dicomweb.media_types import (
 )
 from service.dicomweb.multipart_answer import answer_file, answer_multipart, read_pieces
 from service.dicomweb.native_xml import build_document
-from service.dicomweb.queries import Level, read_query
+from service.dicomweb.queries import Level, Query, list_searched, read_query
 from service.dicomweb.search_results import find_results
 from service.problems import PROBLEM_RESPONSES
+from workers.audit.entries import AuditEntry
+from workers.audit.events import AuditEvent
 from workers.holdings import Holding, Holdings
 
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -71,26 +73,26 @@ METADATA: dict[str, Any] = {
 
 @router.get("/studies", **SEARCH)
 @needs(Permission.VIEW)
-def search_studies(request: Request, holdings: HoldingsOf) -> Response:
+def search_studies(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Search studies."""
-    return _search(Level.STUDY, request, holdings)
+    return _search(Level.STUDY, request, context, holdings)
 
 
 @router.get("/series", **SEARCH)
 @router.get("/studies/{study}/series", **SEARCH)
 @needs(Permission.VIEW)
-def search_series(request: Request, holdings: HoldingsOf) -> Response:
+def search_series(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Search series, of one study or of all."""
-    return _search(Level.SERIES, request, holdings)
+    return _search(Level.SERIES, request, context, holdings)
 
 
 @router.get("/instances", **SEARCH)
 @router.get("/studies/{study}/instances", **SEARCH)
 @router.get("/studies/{study}/series/{series}/instances", **SEARCH)
 @needs(Permission.VIEW)
-def search_instances(request: Request, holdings: HoldingsOf) -> Response:
+def search_instances(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Search objects, of one series, one study or all."""
-    return _search(Level.INSTANCE, request, holdings)
+    return _search(Level.INSTANCE, request, context, holdings)
 
 
 @router.get("/studies/{study}", **RETRIEVE)
@@ -101,7 +103,8 @@ def retrieve(request: Request, context: ContextOf, holdings: HoldingsOf) -> Resp
     """Fetch objects as they are kept; fetching a structure set counts as its delivery."""
     found = _find(request, holdings)
     accepted = _pick_objects(find_accept(request), found)
-    delivered = partial(_note_delivered, found, context)
+    _note(AuditEvent.OBJECTS_LEAVING, found, context)
+    delivered = partial(_note_sent, found, context)
     if accepted.name == DICOM:
         return answer_file(DICOM, found[0].path, delivered)
     parts = (
@@ -115,22 +118,25 @@ def retrieve(request: Request, context: ContextOf, holdings: HoldingsOf) -> Resp
 @router.get("/studies/{study}/series/{series}/metadata", **METADATA)
 @router.get("/studies/{study}/series/{series}/instances/{instance}/metadata", **METADATA)
 @needs(Permission.VIEW)
-def show_metadata(request: Request, holdings: HoldingsOf) -> Response:
+def show_metadata(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Fetch everything of objects but their pixels."""
     media_type = pick_type(find_accept(request), (DICOM_JSON, DICOM_XML))
-    datasets = (tell_metadata(one) for one in _find(request, holdings))
+    found = _find(request, holdings)
+    _note(AuditEvent.OBJECTS_VIEWED, found, context)
+    datasets = (tell_metadata(one) for one in found)
     if media_type == DICOM_XML:
         return _answer_xml(datasets)
     # A study may have a thousand slices: they are told one by one.
     return StreamingResponse(_join_json(datasets), media_type=DICOM_JSON)
 
 
-def _search(level: Level, request: Request, holdings: Holdings) -> Response:
+def _search(level: Level, request: Request, context: Context, holdings: Holdings) -> Response:
     media_type = pick_type(find_accept(request), (DICOM_JSON, DICOM_XML))
     names = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID"}
     uids = {names[name]: value for name, value in request.path_params.items()}
     query = read_query(level, request.query_params.multi_items(), uids)
     found = find_results(query, holdings, find_root_url(request))
+    context.audit.note(_tell_search(query, len(found)))
     if not found:
         answer = Response(status_code=HTTPStatus.NO_CONTENT)
     elif media_type == DICOM_XML:
@@ -177,7 +183,20 @@ def _names_objects(entry: AcceptedType, count: int) -> bool:
     return entry.name == "*/*" or (entry.name == MULTIPART and entry.inner in ("", DICOM))
 
 
-def _note_delivered(holdings: Sequence[Holding], context: Context) -> None:
+def _tell_search(query: Query, hits: int) -> AuditEntry:
+    """What was searched by; the values may be the patient's."""
+    told = {"attributes": ",".join(list_searched(query)), "what": query.level.value, "hits": hits}
+    return AuditEntry(AuditEvent.OBJECTS_SEARCHED, details=told)
+
+
+def _note(event: AuditEvent, holdings: Sequence[Holding], context: Context) -> None:
+    study = holdings[0].study_instance_uid
+    told = {"instances": len(holdings)}
+    context.audit.note(AuditEntry(event, study_uid=study, details=told))
+
+
+def _note_sent(holdings: Sequence[Holding], context: Context) -> None:
+    _note(AuditEvent.OBJECTS_SENT, holdings, context)
     for one in holdings:
         if one.job_id is None:
             continue

@@ -17,6 +17,7 @@ from contouring.errors import (
     ReleaseCheckError,
     UnknownDestinationError,
     UnknownTemplateError,
+    UnusableInputError,
     WrongJobStateError,
 )
 from service.access.declarations import ProjectOf, needs
@@ -24,7 +25,7 @@ from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.multipart_answer import answer_file
 from service.events import Until, follow_job
-from service.intake import take_in
+from service.intake import Intake, take_in
 from service.problems import PROBLEM_RESPONSES
 from service.reports import ReportView
 from service.schemas import (
@@ -34,7 +35,10 @@ from service.schemas import (
     build_intake_view,
     build_job_view,
 )
-from service.uploads import UPLOAD_BODY, find_address, receive_upload
+from service.uploads import UPLOAD_BODY, Upload, find_address, receive_upload
+from workers.audit.actors import read_actor
+from workers.audit.entries import AuditEntry, Details
+from workers.audit.events import AuditEvent, Outcome
 from workers.early_syncs import EarlySyncs
 from workers.job_store import JobFilter
 from workers.jobs import Job, JobState, OutputRecord, Priority
@@ -67,7 +71,7 @@ async def send_series(request: Request, context: ContextOf, project: ProjectOf) 
         )
         address = find_address(request)
         source = Source("upload", SourceKind.UPLOAD, address=address, project=project)
-        intake = await to_thread.run_sync(take_in, upload, source, syncs, context)
+        intake = await to_thread.run_sync(_take_in, upload, source, syncs, context)
     job_ids = [job.id for job in intake.jobs]
     deliveries = await to_thread.run_sync(context.outbox.list_by_job, job_ids)
     return build_intake_view(intake, deliveries)
@@ -191,6 +195,8 @@ def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None)
     """Fetch the RTSTRUCT of a finished job, which counts as its delivery."""
     job, folder = _find_released(job_id, context)
     output = _pick_output(job, template)
+    told = {"what": "structure-set", "template": output.template}
+    note_use(AuditEvent.RESULT_EXPORTED, job, context, told)
     note = partial(context.retention.note_delivery, job.id, output.template)
     return answer_file(DICOM, context.results.find_file(folder, output.rtstruct), note)
 
@@ -211,6 +217,8 @@ def fetch_segmentation(
         raise HTTPException(
             HTTPStatus.NOT_FOUND, f"the template {output.template} asks for no segmentation"
         )
+    told = {"what": "segmentation", "template": output.template}
+    note_use(AuditEvent.RESULT_EXPORTED, job, context, told)
     return _answer_file(context, folder, output.segmentation, DICOM)
 
 
@@ -222,7 +230,8 @@ def fetch_segmentation(
 @needs(Permission.VIEW)
 def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
     """Fetch the preview picture of a finished job."""
-    _, folder = _find_result(job_id, context)
+    job, folder = _find_result(job_id, context)
+    note_use(AuditEvent.RESULT_VIEWED, job, context, {"what": "preview"})
     return _answer_file(context, folder, PREVIEW, "image/png")
 
 
@@ -239,7 +248,28 @@ def fetch_report(job_id: str, context: ContextOf) -> ReportView:
         raise HTTPException(
             HTTPStatus.NOT_FOUND, "the job was done by a version that wrote no reports"
         )
+    note_use(AuditEvent.RESULT_VIEWED, context.jobs.find(job_id), context, {"what": "report"})
     return ReportView.model_validate_json(path.read_bytes())
+
+
+def note_use(event: AuditEvent, job: Job, context: Context, details: Details) -> None:
+    """Record that a result is looked at or leaves, before it does: else it does not."""
+    study = job.study_instance_uid
+    context.audit.note(AuditEntry(event, job_id=job.id, study_uid=study, details=details))
+
+
+def _take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context) -> Intake:
+    """An upload that makes no job leaves a record all the same."""
+    try:
+        return take_in(upload, source, syncs, context)
+    except UnusableInputError as error:
+        refused = {"state": "refused", "fault": error.code}
+        context.refusals.note(
+            AuditEntry(
+                AuditEvent.SERIES_IMPORTED, Outcome.MINOR_FAILURE, read_actor(), details=refused
+            )
+        )
+        raise
 
 
 def _show(job: Job, context: Context) -> JobView:

@@ -37,11 +37,12 @@ class RuleBook:
         known: KnownNames,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
-        """Raises `InvalidConfigurationError` where there are no good rules yet."""
+        """`told` hears of new rules; raises `InvalidConfigurationError` where none are good yet."""
         self._path = path
         self.known = known
-        self._clock, self._pause = clock, pause
+        self._clock, self._pause, self._told = clock, pause, told
         self._lock = Lock()
         self._fault: str | None = None
         self._judged = None if path is None else read_content(path)
@@ -85,6 +86,7 @@ class RuleBook:
             return
         self._fault = None
         log.info("new rules are in force, with the checksum %s", self._rules.checksum[:12])
+        self._told()
 
 
 def _read_bytes(path: Path) -> bytes | None:

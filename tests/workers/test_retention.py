@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from contouring.errors import WrongJobStateError
 from tests.workers.arriving import PACS, receive
@@ -27,10 +27,12 @@ from workers.result_store import ResultStore
 from workers.retention import Retention
 from workers.retention_store import RetentionStore
 from workers.series_store import SeriesStore
+from workers.tables import metadata
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RETENTION = Retention(delivered=timedelta(hours=72), ended=timedelta(days=14))
 CANARY = "CanaryOfThePatient"
+STUDY = "1.2.826.0.1.47114711"
 HOUR_AGO = 3600.0
 OUTPUTS = (
     OutputRecord("eclipse", "eclipse.rtstruct.dcm"),
@@ -188,7 +190,9 @@ def test_a_purge_leaves_no_byte_of_the_patient(
     new = replace(
         new_job(),
         series_description=CANARY,
-        study_instance_uid=f"1.2.{CANARY}",
+        patient_id=CANARY,
+        study_instance_uid=STUDY,
+        series_instance_uid=f"{STUDY}.7",
         instances={f"1.2.3.{CANARY}": "a" * 64},
     )
     done = finish_job(jobs, engine, clock, new)
@@ -208,6 +212,7 @@ def test_a_purge_leaves_no_byte_of_the_patient(
 
     assert {path.parent.name for path in found_before} >= {"data", new.series_digest, "1"}
     assert holding(data) == []
+    assert find_tables(engine, STUDY) == {"audit_records"}
 
 
 def test_files_of_jobs_that_are_kept_stay(
@@ -258,6 +263,17 @@ def holding(folder: Path) -> list[Path]:
     """The files that hold the canary."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return [path for path in files if CANARY.encode() in path.read_bytes()]
+
+
+def find_tables(engine: Engine, text: str) -> set[str]:
+    """The tables of which a row holds a text."""
+    with engine.connect() as connection:
+        return {
+            name
+            for name, table in metadata.tables.items()
+            for row in connection.execute(select(table))
+            if any(text in str(value) for value in row)
+        }
 
 
 def test_what_has_yet_to_reach_a_destination_is_kept(

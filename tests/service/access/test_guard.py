@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import logging
 import re
 import threading
@@ -32,7 +33,7 @@ from tests.workers.processes import find_free_port, wait_until
 from workers.job_store import JobStore
 from workers.jobs import NewJob, Priority
 from workers.key_store import KeyStore
-from workers.request_ids import RequestIdFilter
+from workers.logs import LogFormat, SafeFormatter
 from workers.settings import Settings
 
 NEW_JOB = NewJob(
@@ -47,6 +48,16 @@ NEW_JOB = NewJob(
     priority=Priority.NORMAL,
     warnings=(),
 )
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """The log, as a server writes it."""
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(SafeFormatter(LogFormat.PLAIN))
+    logging.getLogger().addHandler(handler)
+    yield handler.stream
+    logging.getLogger().removeHandler(handler)
 
 
 def basic(name: str, password: str) -> dict[str, str]:
@@ -295,22 +306,19 @@ def test_a_request_id_that_could_do_harm_is_replaced(client: TestClient, brought
 
 
 def test_every_answer_and_every_line_has_the_id_of_its_request(
-    client: TestClient, caplog: pytest.LogCaptureFixture
+    client: TestClient, written: io.StringIO
 ) -> None:
     """Also the answer to an error that nobody expected."""
-    caplog.handler.addFilter(RequestIdFilter())
 
     @client.app.get("/broken")  # type: ignore[attr-defined]
     @needs(Permission.DESCRIBE)
     def fail() -> None:
         raise ZeroDivisionError
 
-    with caplog.at_level(logging.INFO):
-        answer = client.get("/broken", headers={**show(KEY), "X-Request-ID": "trace-1"})
+    answer = client.get("/broken", headers={**show(KEY), "X-Request-ID": "trace-1"})
 
     assert (answer.status_code, answer.headers["X-Request-ID"]) == (500, "trace-1")
-    (line,) = [record for record in caplog.records if "/broken failed" in record.getMessage()]
-    assert line.request_id == "trace-1"
+    assert "ERROR service.problems [trace-1] GET /broken failed" in written.getvalue()
 
 
 def test_a_job_names_the_request_that_brought_it(server: Server, tmp_path: Path) -> None:
