@@ -20,6 +20,7 @@ from service.jobs_page import router as page_router
 from service.metrics import JobCollector, add_request_metrics
 from service.metrics import router as metrics_router
 from service.problems import Problem, add_problem_handlers
+from service.request_gate import add_request_gate
 from service.request_ids import RequestIds
 from service.routes.arrivals import router as arrivals_router
 from service.routes.comparisons import router as comparisons_router

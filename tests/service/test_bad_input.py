@@ -16,8 +16,8 @@ import pytest
 from pydicom.uid import MRImageStorage
 
 from contouring.phantom_series import SeriesHeader
-from tests.keys import KEY
 from tests.hostile.crafted_dicom import nest_deeply, write_ct
+from tests.keys import KEY
 from tests.phantoms import write_small_series
 from tests.service.answers import change_dataset, expect_problem
 from tests.service.conftest import Server

@@ -19,8 +19,6 @@ from contouring.phantom_scan import Scan, even_offsets
 from contouring.phantom_series import SeriesHeader
 from service.app import create_app
 from tests.keys import KEY, SHOWN
-from tests.phantoms import write_small_series
-from tests.service.answers import expect_problem
 from tests.phantoms import SMALL_SCAN, write_small_series
 from tests.service.answers import change_dataset, expect_problem
 from tests.service.conftest import MEBIBYTE, Server, run_ready_server
