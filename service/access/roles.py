@@ -53,7 +53,7 @@ MAY: Mapping[Role, frozenset[Permission]] = {
 }
 
 
-def read_roles(names: Iterable[str]) -> frozenset[Role]:
+def read_roles(names: Iterable[object]) -> frozenset[Role]:
     """The roles among some names; what a later version or another program calls so gives none."""
-    known = {role.value: role for role in Role}
-    return frozenset(known[name] for name in names if name in known)
+    given = list(names)
+    return frozenset(role for role in Role if role.value in given)

@@ -49,8 +49,8 @@ class Tokens:
             raise NotAuthenticatedError("The token's subject cannot be the name of anybody")
         user = self._users.find(subject)
         told = _find_claim(claims, self._rules.roles_claim)
-        names = [told] if isinstance(told, str) else told if isinstance(told, list) else []
-        roles = read_roles(name for name in names if isinstance(name, str))
+        names = told.split() if isinstance(told, str) else told  # as OAuth writes a scope
+        roles = read_roles(names if isinstance(names, list) else ())
         if user is not None:
             roles |= read_roles(user.roles)
         return Principal(subject, "user", roles, self._find_project(claims, user))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,6 +141,20 @@ def test_a_decoder_has_few_rights_and_no_secrets(monkeypatch: pytest.MonkeyPatch
     )
     assert ask_a_decoder("len([open('/dev/null') for _ in range(64)])") == "OSError"
     assert ask_a_decoder("len(bytearray(5 * 2**30))") == "MemoryError"
+
+
+def test_a_decoder_gains_no_rights_and_has_no_network() -> None:
+    """The latter where the kernel lets a process leave it."""
+    (line,) = [
+        line
+        for line in str(ask_a_decoder("open('/proc/self/status').read()")).splitlines()
+        if line.startswith("NoNewPrivs:")
+    ]
+    assert line.split()[1] == "1"
+
+    may_leave = subprocess.run(["unshare", "--user", "--net", "true"], check=False).returncode == 0
+    own = os.readlink("/proc/self/ns/net")
+    assert (ask_a_decoder("os.readlink('/proc/self/ns/net')") != own) == may_leave
 
 
 def ask_a_decoder(expression: str) -> object:

@@ -13,6 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from contouring.contours import StructureContours
+from contouring.dicom_files import PREAMBLE
 from contouring.dicom_series import read_series
 from contouring.errors import StructureSetError
 from contouring.notices import Notice
@@ -62,6 +63,13 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     )
 
     assert again == first
+
+
+def test_the_preamble_is_empty(tmp_path: Path) -> None:
+    """Nothing may take the file for a program or a page."""
+    content, _ = written(tmp_path)
+
+    assert content.startswith(PREAMBLE)
 
 
 def test_pydicom_would_write_the_same_bytes(tmp_path: Path) -> None:

@@ -235,12 +235,22 @@ def test_a_graph_that_no_engine_can_be_made_of_is_told(
         open_built(bundle, engines)
 
 
-def test_rubbish_is_refused_in_tensorrts_words(tmp_path: Path, engines: Path) -> None:
+def test_a_file_without_a_graph_is_refused_in_tensorrts_words(
+    tmp_path: Path, engines: Path
+) -> None:
     """It reads the file by itself."""
+    bundle = write(tmp_path, onnx.ModelProto(ir_version=8))
+
+    with pytest.raises(EngineBuildError, match=r"net\.onnx: In node -1"):
+        build(bundle, engines)
+
+
+def test_a_file_that_was_changed_is_never_shown_to_tensorrt(tmp_path: Path, engines: Path) -> None:
+    """An engine of it would be kept."""
     bundle = write(tmp_path, build_graph())
     (bundle.folder / "net.onnx").write_bytes(b"rubbish")
 
-    with pytest.raises(EngineBuildError, match=r"net\.onnx: In node -1"):
+    with pytest.raises(InvalidBundleError, match=r"net\.onnx has the sha256"):
         build(bundle, engines)
 
 

@@ -89,7 +89,7 @@ class _Copier:
 
     def __init__(self, data: Path, folder: Path, show: Show) -> None:
         self._data, self._folder, self._show = data, folder, show
-        self._copied: dict[tuple[int, int], str] = {}
+        self._copied: dict[tuple[int, ...], str] = {}
         self.backup = Backup()
         self.contents: dict[str, str] = {}  # the checksums that the database knows files by
 
@@ -108,7 +108,9 @@ class _Copier:
         try:
             with source.open("rb") as file:
                 status = os.fstat(file.fileno())
-                earlier = self._copied.get((status.st_dev, status.st_ino))
+                # Its number alone will not do: a new file may have that of one that was purged.
+                known = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+                earlier = self._copied.get(known)
                 if earlier is not None and _link(self._folder / earlier, target):
                     self.backup.sums[name] = self.backup.sums[earlier]
                     self.contents[name] = self.contents[earlier]
@@ -127,7 +129,7 @@ class _Copier:
         is_received = name.startswith("instances/")
         self.contents[name] = content.hexdigest() if is_received else digest.hexdigest()
         self.backup.byte_count += status.st_size
-        self._copied[status.st_dev, status.st_ino] = name
+        self._copied[known] = name
 
     def remove_unneeded(self, needed: NeededFiles) -> None:
         """What was purged since: a backup must not keep what the site has forgotten."""

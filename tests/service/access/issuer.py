@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,12 +18,19 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 AUDIENCE = "oarlock"
 SUBJECT = "4f1c-ada"
+POLL_SECONDS = 0.02
 
 MAKERS = {
     "RS256": (lambda: rsa.generate_private_key(65537, 2048), RSAAlgorithm),
     "ES256": (lambda: ec.generate_private_key(ec.SECP256R1()), ECAlgorithm),
     "EdDSA": (ed25519.Ed25519PrivateKey.generate, OKPAlgorithm),
 }
+
+
+@cache
+def make_first_key() -> Any:
+    """The same for all issuers: making one takes longer than most tests."""
+    return MAKERS["RS256"][0]()
 
 
 class Issuer:
@@ -98,8 +106,8 @@ def run_issuer() -> Iterator[Issuer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     issuer = Issuer(f"http://127.0.0.1:{server.server_address[1]}")
-    issuer.add_key("one")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    issuer.private_keys["one"] = ("RS256", make_first_key())
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     try:
         yield issuer

@@ -331,7 +331,7 @@ def test_the_site_adds_to_what_a_token_says(
         tokens.identify(issuer.sign(tenant=None))  # the site parts projects by a claim
     users.put(User(SUBJECT, ("reviewer", "no-role-of-ours"), "site"))
 
-    found = tokens.identify(issuer.sign(realm_access={"roles": "auditor"}, tenant="other"))
+    found = tokens.identify(issuer.sign(realm_access={"roles": "openid auditor"}, tenant="other"))
     users.remove(SUBJECT)
     after = tokens.identify(issuer.sign(realm_access=[1, 2], tenant="other"))
     for project in (["x"], "", "a/b", "a" * 33, "a\n"):
