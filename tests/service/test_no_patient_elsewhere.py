@@ -17,8 +17,9 @@ import pytest
 
 from contouring.phantom_series import SeriesHeader
 from contouring.phantom_shapes import Sphere
+from tests.cli.shell import run
 from tests.phantoms import SMALL_BALL, write_small_series
-from tests.service.canaries import NAME, UID_ROOT, WORD, find_canaries, make_canary
+from tests.service.canaries import NAME, NUMBER, UID_ROOT, WORD, find_canaries, make_canary
 from tests.service.conftest import Server, run_ready_server
 from tests.service.dicomweb.bodies import MULTIPART, join_parts, store
 from tests.service.dimse.peers import CT, associate, read_object
@@ -35,6 +36,20 @@ SOURCES = f"""
 format: 1
 unknown: accept
 sources: [{{name: web, kind: stow, quiet_seconds: {QUIET_SECONDS}}}]
+"""
+DESTINATIONS = """
+format: 1
+destinations:
+  - {name: away, kind: stow, url: "http://127.0.0.1:9/dicom-web", allow_local: true}
+  - {name: near, kind: folder, path: PATH}
+"""
+RULES = f"""
+format: 1
+rules:
+  - name: hers
+    match: {{attribute: PatientName, contains: {NAME.split("^")[0]}}}
+    model: commissioning
+    destinations: [away, near]
 """
 LOG_KEYS = {"time", "level", "logger", "process", "request", "message", "error"}
 
@@ -73,12 +88,19 @@ def visit(
     (folder / "templates").mkdir()
     (folder / "templates" / "with-liver.yaml").write_text(LIVER)
     (folder / "sources.yaml").write_text(SOURCES)
+    (folder / "rules.yaml").write_text(RULES)
+    (folder / "near").mkdir()
+    destinations = DESTINATIONS.replace("PATH", str(folder / "near"))
+    (folder / "destinations.yaml").write_text(destinations)
     port = find_free_port()
     environment = {
         "OARLOCK_LOG_FORMAT": request.param,
         "OARLOCK_DEFAULT_MODEL": "hn-oar",
         "OARLOCK_TEMPLATES": str(folder / "templates"),
         "OARLOCK_SOURCES": str(folder / "sources.yaml"),
+        "OARLOCK_DESTINATIONS": str(folder / "destinations.yaml"),
+        "OARLOCK_RULES": str(folder / "rules.yaml"),
+        "OARLOCK_COURIER_SECONDS": "0.2",
         "OARLOCK_DIMSE_PORT": str(port),
         "OARLOCK_RESERVE_BYTES": "0",
         "OARLOCK_UPLOAD_FILES": "60",
@@ -86,6 +108,7 @@ def visit(
     with run_ready_server(folder, environment) as server:
         visit = Visit(server, folder / "server.log", port)
         upload(visit, folder)
+        deliver(visit, folder)
         speak_dicomweb(visit, folder)
         speak_dimse(visit, folder)
         ask_as_another(visit)
@@ -146,6 +169,20 @@ def upload(visit: Visit, folder: Path) -> None:
         ),
     ):
         pass
+
+
+def deliver(visit: Visit, folder: Path) -> None:
+    """By the rules: to a folder, and to an archive that is not there."""
+    files = [("files", (file.name, file.read_bytes())) for file in write(folder, 8)]
+    sent = visit.server.http.post("/v1/jobs", files=files).json()
+    job_id = sent["jobs"][0]["id"]
+
+    def has_been_tried() -> bool:
+        shown = {one["destination"]: one for one in visit.server.show(job_id)["deliveries"]}
+        is_near = shown.get("near", {}).get("state") == "delivered"
+        return is_near and bool(shown.get("away", {}).get("error"))
+
+    wait_until(has_been_tried, "a delivery and a try of one")
 
 
 def write_text(path: Path) -> Path:
@@ -260,7 +297,13 @@ def test_no_log_tells_of_the_patient(visit: Visit) -> None:
         "redis.log": set(),
     }
     text = visit.log.read_text()
-    for logger in ("workers.tasks", "service.dimse.session", "celery.worker", "uvicorn.error"):
+    for logger in (
+        "workers.courier",
+        "workers.tasks",
+        "service.dimse.session",
+        "celery.worker",
+        "uvicorn.error",
+    ):
         assert logger in text
 
 
@@ -270,6 +313,23 @@ def test_lines_of_json_have_the_keys_that_are_allowed(visit: Visit) -> None:
 
     assert all(json.loads(line).keys() <= LOG_KEYS for line in lines)
     assert lines or " INFO workers.tasks [" in visit.log.read_text()
+
+
+def test_audit_records_have_the_study_and_no_word_of_the_patient(
+    visit: Visit, tmp_path: Path
+) -> None:
+    """The title that a stranger called by is the stranger's: it stays."""
+    exported = tmp_path / "records"
+    done = run("audit", "export", exported, OARLOCK_DATA=str(visit.server.data))
+    records = exported.read_text()
+    for stranger in (WORD, f"dimse {WORD} 127.0.0.1"):
+        assert f'"person": "{stranger}"' in records
+        records = records.replace(f'"person": "{stranger}"', "")
+
+    found = {form.partition(" ")[0] for form in find_canaries(records.encode())}
+
+    assert done.returncode == 0, done.stderr
+    assert found == {NUMBER}  # of the study's UID
 
 
 def test_no_metric_tells_of_the_patient(visit: Visit) -> None:
@@ -304,7 +364,10 @@ def test_no_error_tells_another_of_the_patient(visit: Visit) -> None:
 
 def test_no_file_is_named_after_the_patient(visit: Visit) -> None:
     """A listing of a folder is read by many who may not open its files."""
-    names = [str(path.relative_to(visit.server.data)) for path in visit.server.data.rglob("*")]
+    near = visit.server.data.parent / "near"
+    places = (visit.server.data, near)
+    names = [str(path.relative_to(place)) for place in places for path in place.rglob("*")]
 
     assert len(names) > 100
+    assert list(near.iterdir())
     assert [name for name in names if find_canaries(name.encode())] == []
