@@ -62,9 +62,8 @@ class Sessions:
         address = requestor.address_info.address if requestor.address_info else ""
         certificate = find_certificate(association.dul.socket)
         sender = self._book.find(SourceKind.DIMSE, calling_ae, called_ae, address, certificate)
-        actor = Actor(
-            calling_ae, address, proof=f"certificate {certificate}" if certificate else ""
-        )
+        proof = f"certificate {certificate!r}" if certificate else ""
+        actor = Actor(calling_ae, address, proof)
         if not self._is_called_right(called_ae, sender):
             self._reject(association, CALLED_AE_UNKNOWN, actor, "it calls another AE than ours")
         elif sender is None:
@@ -113,8 +112,10 @@ class Sessions:
     def _reject(
         self, association: Association, reason: tuple[int, int, int], actor: Actor, words: str
     ) -> None:
-        # A title that nobody knows may say anything: it stands in the audit records alone.
-        log.warning("association of %s rejected: %s", actor.address, words)
+        # A title that nobody knows may say anything: it stands in the audit records alone. A
+        # certificate is one that the site's CA has signed.
+        who = ", ".join(part for part in (actor.address, actor.proof) if part)
+        log.warning("association of %s rejected: %s", who, words)
         if reason is not TOO_MANY:
             told = {"reason": ",".join(str(number) for number in reason)}
             failure = Outcome.SERIOUS_FAILURE

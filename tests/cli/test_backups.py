@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from tests.cli.shell import run
+from tests.keys import SHOWN
 from tests.phantoms import write_small_series
 from tests.workers.old_databases import fill
 from tests.workers.processes import find_free_port, run_server, wait_until
+from workers.audit.audit_store import AuditFilter, AuditStore
 from workers.database import migrate, open_engine
 
 TEMPLATES = ("eclipse", "monaco", "raystation")
@@ -26,7 +28,9 @@ class Server:
 
     def __init__(self, environment: dict[str, str], process_id: int) -> None:
         port = environment["OARLOCK_PORT"]
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers=SHOWN, trust_env=False
+        )
         self._process_id = process_id
 
     def is_ready(self) -> bool:
@@ -147,6 +151,33 @@ def test_a_damaged_backup_is_told_by_its_check_and_changes_nothing(tmp_path: Pat
     assert "oarlock.sqlite" in damaged.stderr
     assert "Traceback" not in damaged.stderr + restored.stderr
     assert not (tmp_path / "new").exists()
+
+
+def test_a_backup_and_its_restore_are_recorded_each_where_it_was_done(tmp_path: Path) -> None:
+    """A backup is a copy of every patient; after a restore the chain is whole, and says so."""
+    data, elsewhere, folder = tmp_path / "data", tmp_path / "elsewhere", tmp_path / "backup"
+    data.mkdir()
+    engine = open_engine(f"sqlite:///{data / 'oarlock.sqlite'}")
+    migrate(engine)
+    engine.dispose()
+
+    made = run("backup", folder, OARLOCK_DATA=str(data))
+    restored = run("restore", folder, OARLOCK_DATA=str(elsewhere))
+
+    assert (made.returncode, restored.returncode) == (0, 0), made.stderr + restored.stderr
+    assert list_events(data) == ["backup-made"]
+    assert list_events(elsewhere) == ["backup-restored"]
+
+
+def list_events(data: Path) -> list[str]:
+    """What is recorded in the database of a server, in a chain that is whole."""
+    engine = open_engine(f"sqlite:///{data / 'oarlock.sqlite'}")
+    try:
+        store = AuditStore(engine)
+        assert store.verify().fault == ""
+        return [record.event.value for record in store.search(AuditFilter())]
+    finally:
+        engine.dispose()
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])

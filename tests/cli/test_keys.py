@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
 import pty
 import re
@@ -44,6 +46,18 @@ def test_a_key_is_shown_once_listed_rotated_and_revoked(tmp_path: Path) -> None:
     assert made.stdout.strip() not in listed.stdout
     assert (revoked.returncode, "no administrator" in revoked.stderr) == (0, True)
     assert nothing.returncode == 2
+
+
+def test_who_made_a_key_or_gave_a_role_is_recorded(tmp_path: Path) -> None:
+    """The machine's user; a search tells it."""
+    oarlock(tmp_path, "keys", "create", "archive", "--role", "sender")
+    oarlock(tmp_path, "users", "add", "jane", "--role", "reviewer")
+
+    found = oarlock(tmp_path, "audit", "search", "--json", "--person", getpass.getuser())
+
+    records = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [one["event"] for one in records] == ["key-made", "user-changed", "audit-used"]
+    assert {one["process"].partition("@")[0] for one in records} == {"cli"}
 
 
 def test_what_cannot_be_made_a_key_of(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from workers.api_keys import PREFIX, is_key_name, make_key, read_key_id
+from workers.audit.audit_store import AuditFilter, AuditStore
 from workers.key_store import FIRST, KeyStore
 from workers.user_store import User, UserStore
 
@@ -187,3 +188,37 @@ def test_users_are_put_listed_and_removed(engine: Engine) -> None:
     )
     assert store.find("a") == User("a", ("reviewer", "sender"), "trial")
     assert [store.remove("a"), store.remove("a"), store.find("a")] == [True, False, None]
+
+
+def test_each_change_of_a_key_or_user_is_recorded(engine: Engine) -> None:
+    """With the change, by the id that may be shown; what changes nothing leaves none."""
+    keys, users = KeyStore(engine), UserStore(engine)
+    first = keys.create("archive", ["viewer", "sender"], "trial-7")
+    second = keys.rotate("archive")
+    keys.create("archive", ["sender"])  # there is one
+    keys.revoke("archive")
+    keys.revoke("archive")
+    keys.ensure_first(OWN, ["administrator"])
+    keys.ensure_first(OWN, ["administrator"])
+    users.put(User("jane", ("reviewer",), None))
+    users.remove("jane")
+    users.remove("jane")
+
+    records = list(AuditStore(engine).search(AuditFilter()))
+
+    assert first is not None
+    assert second is not None
+    told = [(one.event.value, one.details.get("key", "")) for one in records]
+    assert told == [
+        ("key-made", read_key_id(first)),
+        ("key-rotated", read_key_id(first)),
+        ("key-made", read_key_id(second)),
+        ("key-revoked", read_key_id(second)),
+        ("key-made", read_key_id(OWN)),
+        ("user-changed", ""),
+        ("user-removed", ""),
+    ]
+    made = {"name": "archive", "roles": "sender,viewer", "project": "trial-7"}
+    assert records[2].details == {"key": read_key_id(second), **made}
+    assert records[5].details == {"name": "jane", "roles": "reviewer", "project": ""}
+    assert not any(key in str(records) for key in (first, second, OWN))

@@ -15,6 +15,10 @@ from service.dimse.node import Node
 from tests.service.dimse.peers import RunningNode, associate, run_node
 from tests.workers.destinations.http_servers import make_keys
 from tests.workers.processes import find_free_port, wait_until
+from workers.audit.audit_store import AuditFilter, AuditStore
+from workers.audit.entries import AuditRecord
+from workers.audit.events import AuditEvent
+from workers.database import open_engine
 from workers.settings import Settings
 
 SOURCES = """
@@ -203,7 +207,17 @@ def test_a_source_is_known_by_its_certificate_whatever_it_says_of_itself(
         assert known.returncode == 0, known.stderr
         assert "Calling AE Title Not Recognized" in unknown.stderr + unknown.stdout
         assert "certificate 'CN=other'" in node.log.read_text()
+        assert [one.actor.proof for one in find_refusals(node)] == ["certificate 'CN=other'"]
         assert len(node.find_kept()) == 1
+
+
+def find_refusals(node: RunningNode) -> list[AuditRecord]:
+    """What is recorded of those that were rejected."""
+    engine = open_engine(Settings(data=node.data).sql_url)
+    try:
+        return list(AuditStore(engine).search(AuditFilter(event=AuditEvent.NODE_REFUSED)))
+    finally:
+        engine.dispose()
 
 
 def _is_admitted(node: RunningNode) -> bool:
