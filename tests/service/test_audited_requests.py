@@ -20,21 +20,27 @@ from workers.audit.entries import AuditRecord
 from workers.audit.events import AuditEvent
 from workers.database import open_engine
 from workers.key_store import KeyStore
+from workers.settings import Settings
 
 
 @pytest.fixture
-def jane(tmp_path: Path) -> str:
-    """A reviewer's key, in the database of a job."""
+def settings(tmp_path: Path) -> Settings:
+    """Of a service that has a job."""
     settings, _, _ = claim_old_job(tmp_path)
+    return settings
+
+
+@pytest.fixture
+def jane(settings: Settings) -> str:
+    """A reviewer's key."""
     key = KeyStore(open_engine(settings.sql_url)).create("jane", [Role.REVIEWER])
     assert key is not None
     return key
 
 
 @pytest.fixture
-def client(tmp_path: Path, jane: str) -> Iterator[TestClient]:
+def client(settings: Settings) -> Iterator[TestClient]:
     """A service with one more route, which refuses."""
-    settings, _, _ = claim_old_job(tmp_path)
     app = create_app(settings)
 
     @app.get("/locked/{status}/{patient}")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Engine, MetaData, insert, select
+from sqlalchemy import Column, Engine, MetaData, func, insert, select
 
 from workers.database import writing
 
@@ -36,7 +36,9 @@ def fill(engine: Engine, revision: str) -> None:
         for table in _reflect(connection).sorted_tables:
             if table.name == "alembic_version":
                 continue
-            for number in range(1, ROWS + 1):
+            # A migration may have put the first one there.
+            there = connection.scalar(select(func.count()).select_from(table)) or 0
+            for number in range(there + 1, ROWS + 1):
                 values = {one.name: build_value(one, number, revision) for one in table.columns}
                 connection.execute(insert(table).values(values))
 

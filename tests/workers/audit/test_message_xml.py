@@ -47,6 +47,15 @@ def test_the_schema_refuses_what_it_must() -> None:
     assert not SCHEMA.validate(message)
 
 
+def test_whoever_asked_is_named_with_a_proof() -> None:
+    """Two keys may have had one name, one after the other."""
+    message = judge(make_record(AuditEvent.JOB_RELEASED))
+
+    asking = message.find("ActiveParticipant[@UserIsRequestor='true']")
+
+    assert (asking.get("UserID"), asking.get("AlternativeUserID")) == ("jane", "key 0ddba11")
+
+
 def test_a_delivery_names_who_when_what_and_where_to() -> None:
     """A record that leaves one of them out answers no question."""
     record = make_record(AuditEvent.DELIVERED, actor=NOBODY, destination="pacs", tries=2)
@@ -70,7 +79,8 @@ def test_a_delivery_names_who_when_what_and_where_to() -> None:
     }
     assert users["service@host:17"].get("UserIsRequestor") == "true"
     assert objects == ["1.2.3", PATIENT, "0ddba11"]
-    assert details == {"destination": "pacs", "tries": "2", "number": "1", "hash": "1" * 64}
+    told = {"destination": "pacs", "tries": "2", "request": "request-1"}
+    assert details == {**told, "number": "1", "hash": "1" * 64}
 
 
 def test_a_search_tells_what_was_asked_for_as_a_query() -> None:
