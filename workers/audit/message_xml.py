@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, tostring  # nosec B405 # reads none
 
 from workers.audit.entries import AuditRecord
 from workers.audit.events import FORMS, AuditEvent, Code
