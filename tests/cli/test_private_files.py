@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from pydicom import dcmread
+from pydicom.uid import CTImageStorage
+from pynetdicom import AE
 
 from tests.cli.shell import run
 from tests.phantoms import write_small_series
@@ -15,7 +19,7 @@ from tests.workers.processes import find_free_port, run_server, wait_until
 
 
 @pytest.fixture
-def _careless() -> object:
+def _careless() -> Iterator[None]:
     """The umask that most shells have, for what this test starts."""
     before = os.umask(0o022)
     yield
@@ -73,11 +77,8 @@ def _is_ready(url: str) -> bool:
 
 
 def _store(files: list[Path], port: int) -> bool:
-    from pydicom import dcmread
-    from pynetdicom import AE
-
     node = AE("TEST")
-    node.add_requested_context("1.2.840.10008.5.1.4.1.1.2")
+    node.add_requested_context(CTImageStorage)
     association = node.associate("127.0.0.1", port, ae_title="OARLOCK")
     if not association.is_established:
         return False

@@ -22,6 +22,7 @@ from workers.backups.restore import Restored, restore_backup, verify_backup
 from workers.database import migrate, open_engine, writing
 from workers.job_store import JobStore
 from workers.jobs import NewJob
+from workers.redis_server import RedisServer
 from workers.series_store import SeriesStore
 from workers.settings import Settings
 from workers.tables import instances, jobs, metadata, results
@@ -350,9 +351,6 @@ def test_nothing_is_put_back_under_a_server_that_runs(site: Site, tmp_path: Path
     """Its workers would write to what is being replaced."""
     site.back_up(tmp_path / "backup")
     if site.engine.dialect.name == "sqlite":
-        pytest.importorskip("redis")
-        from workers.redis_server import RedisServer
-
         server = RedisServer(site.settings.data / "redis")
         server.start()
         try:
