@@ -172,7 +172,12 @@ def test_an_answer_that_is_read_slowly_goes_on(tmp_path: Path) -> None:
 
 def test_an_upload_may_take_longer_than_other_requests(tmp_path: Path) -> None:
     """At the least rate a large series takes hours; one that is no upload has an end."""
-    environment = {"OARLOCK_RESERVE_BYTES": "0", "OARLOCK_HTTP_REQUEST_SECONDS": "2"}
+    environment = {
+        "OARLOCK_RESERVE_BYTES": "0",
+        "OARLOCK_HTTP_REQUEST_SECONDS": "2",
+        "OARLOCK_HTTP_IDLE_SECONDS": "600",
+        "OARLOCK_HTTP_RATE_SECONDS": "600",
+    }
     with (
         run_ready_server(tmp_path, environment) as server,
         connect(server) as upload,
