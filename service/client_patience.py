@@ -43,7 +43,7 @@ class ClientPatience:
     """Told of everything that happens on a connection, it says when that is too little.
 
     Time in which the server itself reads nothing, for its disk is slower than the client, counts
-    only towards the whole request. `now` is any clock that does not go back.
+    only towards the whole request, where that has an end. `now` is any clock that does not go back.
     """
 
     def __init__(self, limits: PatienceLimits, now: float) -> None:
@@ -78,11 +78,13 @@ class ClientPatience:
         self._heard_at = now
         self._window_bytes += count
 
-    def look(self, now: float, *, is_reading: bool, is_read: bool) -> str | None:
+    def look(
+        self, now: float, *, is_reading: bool, is_read: bool, brings_files: bool = False
+    ) -> str | None:
         """What is wrong with the client, or None; to be asked every second or so.
 
         `is_reading`: whether this server takes what comes; `is_read`: whether the client takes
-        what was written.
+        what was written; `brings_files`: whether its request may take any time, at its least rate.
         """
         since_last, self._looked_at = now - self._looked_at, now
         if not is_read:
@@ -98,12 +100,12 @@ class ClientPatience:
             if not is_reading:
                 self._heard_at += since_last
                 self._window_began += since_last
-            return self._judge_body(now)
+            return self._judge_body(now, brings_files)
         return None
 
-    def _judge_body(self, now: float) -> str | None:
+    def _judge_body(self, now: float, brings_files: bool) -> str | None:
         limits = self._limits
-        if now - self.waiting_since > limits.request_seconds:
+        if not brings_files and now - self.waiting_since > limits.request_seconds:
             return "its request does not end"
         if now - self._heard_at > limits.idle_seconds:
             return "its request broke off"

@@ -8,9 +8,12 @@ has waited longest without a request makes way, so that half-open ones keep nobo
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import re
+import sys
+import termios
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.client_patience import ClientPatience, PatienceLimits, Phase
 from service.problems import MEDIA_TYPE, TYPE_PREFIX
+from service.request_gate import BRINGS_FILES
 from workers.limits import Limits
 
 LOOK_SECONDS = 1.0
@@ -38,6 +42,7 @@ class GuardedProtocol(H11Protocol):
         self._patience_limits = PatienceLimits.of(limits)
         self._patience = ClientPatience(self._patience_limits, self.loop.time())
         self._next_look: asyncio.TimerHandle | None = None
+        self._unread_bytes = 0  # of what was written, at the last look
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected; there may be too many of them."""
@@ -96,12 +101,29 @@ class GuardedProtocol(H11Protocol):
         now = self.loop.time()
         self._patience.enter(self._find_phase(), now)
         fault = self._patience.look(
-            now, is_reading=not self.flow.read_paused, is_read=not self.flow.write_paused
+            now,
+            is_reading=not self.flow.read_paused,
+            is_read=self._is_read(),
+            brings_files=self._brings_files(),
         )
         if fault is None:
             self._plan_look()
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, fault)
+
+    def _is_read(self) -> bool:
+        """Whether the client takes what was written, however slowly."""
+        if not self.flow.write_paused:
+            return True
+        before, self._unread_bytes = self._unread_bytes, _count_unread(self.transport)
+        # Where it grew something was read, too: while writing is paused nothing is written.
+        return self._unread_bytes != before
+
+    def _brings_files(self) -> bool:
+        """Whether the request under way does, and nobody has refused it yet."""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        return BRINGS_FILES.fullmatch(self.cycle.scope["path"]) is not None
 
     def _is_one_too_many(self) -> bool:
         most = self._limits.http_connections
@@ -132,6 +154,18 @@ class GuardedProtocol(H11Protocol):
             self.transport.close()
         else:
             self.transport.abort()
+
+
+def _count_unread(transport: asyncio.Transport) -> int:
+    """Bytes that were written and that the client's side has not taken.
+
+    Most wait in the kernel, which wakes the transport only when a third of them have left.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.fileno() < 0:  # it is being lost
+        return 0
+    waiting = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))
+    return transport.get_write_buffer_size() + int.from_bytes(waiting, sys.byteorder)
 
 
 def _build_answer(status: HTTPStatus, fault: str) -> bytes:

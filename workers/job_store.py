@@ -225,9 +225,13 @@ class JobStore:
             connection.execute(update(jobs).where(old).values(superseded_by=new_id))
             connection.execute(delete(outbox).where(outbox.c.job_id.in_(old_ids), unsent))
             connection.execute(running.values(cancel_requested=True))
-            connection.execute(
-                waiting.values(state=JobState.CANCELLED, finished_at=self._now(), **NOT_DUE)
+            cancelled = connection.scalars(
+                waiting.values(
+                    state=JobState.CANCELLED, finished_at=self._now(), **NOT_DUE
+                ).returning(jobs.c.id)
             )
+            for job_id in sorted(cancelled):
+                note_job(connection, AuditEvent.JOB_CANCELLED, job_id)
 
     def set_legal_hold(self, job_id: str, is_held: bool) -> Job:
         """Keep a job and its series from being purged, or no longer."""

@@ -67,7 +67,10 @@ class Limits(BaseSettings):
         30.0, gt=0, description="Time over which the rate of a body is judged."
     )
     http_request_seconds: float = Field(
-        1800.0, gt=0, description="Longest time from a request's first byte to its last."
+        1800.0,
+        gt=0,
+        description="Longest time from the first byte to the last of a request that brings no "
+        "file.",
     )
 
     dicom_file_bytes: int = Field(GIBIBYTE, ge=1, description="Largest DICOM file.")

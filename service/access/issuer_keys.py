@@ -19,6 +19,7 @@ FETCH_SECONDS = 5.0
 FETCH_BYTES = 1024 * 1024
 REFRESHED_SECONDS = 300.0  # how long a key that the issuer has withdrawn still counts
 AGAIN_SECONDS = 60.0  # between two looks, whatever tokens claim
+WAIT_SECONDS = 1.0  # for somebody else's look
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +49,16 @@ class IssuerKeys:
     def find(self, key_id: str) -> PyJWK:
         """The key. Raises `NotAuthenticatedError`, or `IssuerUnreachableError` without keys."""
         is_known = key_id in self._keys
-        # Whoever shows a key that is known does not wait for somebody else's look.
-        if (self._is_stale() or not is_known) and self._fetching.acquire(blocking=not is_known):
-            try:
-                self._refresh(key_id)
-            finally:
-                self._fetching.release()
+        if self._is_stale() or not is_known:
+            # Whoever shows a key that is known does not wait for somebody else's look; nobody
+            # waits for long, for all requests share the threads in which they would.
+            if self._fetching.acquire(timeout=0 if is_known else WAIT_SECONDS):
+                try:
+                    self._refresh(key_id)
+                finally:
+                    self._fetching.release()
+            elif not is_known:
+                raise IssuerUnreachableError(self._issuer)
         if self._is_too_old():
             raise IssuerUnreachableError(self._issuer)
         key = self._keys.get(key_id)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ COUNT = 64
 PATIENCE_SECONDS = 120.0  # for what takes 5 on a quiet machine
 HEALTH_SECONDS = 5.0  # tens of milliseconds there
 CONNECTIONS = 100
+IDLE_SECONDS = 6.0
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +149,50 @@ def test_an_answer_that_nobody_reads_ends(hasty: Server, connection: socket.sock
 
     wait_until(is_closed, "the server to close it", 300.0)
     assert hasty.http.get("/health/ready").status_code == 200
+
+
+def test_an_answer_that_is_read_slowly_goes_on(tmp_path: Path) -> None:
+    """A kernel holds megabytes of it, and takes more only when much of them has left."""
+    environment = {"OARLOCK_RESERVE_BYTES": "0", "OARLOCK_HTTP_IDLE_SECONDS": str(IDLE_SECONDS)}
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nX-API-Key: " + KEY.encode() + b"\r\n\r\n"
+    with run_ready_server(tmp_path, environment) as server, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        connection.settimeout(1.0)
+        with suppress(TimeoutError):  # once the server takes no more of them
+            while True:
+                connection.sendall(200 * request)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2 * IDLE_SECONDS:
+            assert connection.recv(4096)
+            time.sleep(0.1)
+
+        assert "does not read" not in (server.data.parent / "server.log").read_text()
+
+
+def test_an_upload_may_take_longer_than_other_requests(tmp_path: Path) -> None:
+    """At the least rate a large series takes hours; one that is no upload has an end."""
+    environment = {
+        "OARLOCK_RESERVE_BYTES": "0",
+        "OARLOCK_HTTP_REQUEST_SECONDS": "2",
+        "OARLOCK_HTTP_IDLE_SECONDS": "600",
+        "OARLOCK_HTTP_RATE_SECONDS": "600",
+    }
+    with (
+        run_ready_server(tmp_path, environment) as server,
+        connect(server) as upload,
+        connect(server) as other,
+    ):
+        for connection, path in ((upload, b"/v1/jobs"), (other, b"/v1/keys")):
+            connection.sendall(
+                b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n"
+                b"X-API-Key: " + KEY.encode() + b"\r\nContent-Type: multipart/form-data; "
+                b'boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="files"; '
+                b'filename="a"\r\n\r\nabc'
+            )
+        wait_until(lambda: is_over(other), "the other one to be closed")
+
+        assert not is_over(upload)
 
 
 def test_half_open_connections_make_way(tmp_path_factory: pytest.TempPathFactory) -> None:

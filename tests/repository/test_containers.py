@@ -15,7 +15,10 @@ import pytest
 import yaml
 
 from cli.app import COMMANDS
+from workers.access_settings import AccessSettings
+from workers.settings import Settings
 
+NOT_FOR_CONTAINERS = {"key": "what `oarlock submit` shows a server: a client's, not the server's"}
 RUNTIMES = {"onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "torch", "monai"}
 
 
@@ -48,6 +51,51 @@ def test_the_composition_is_valid_and_complete(
 
     assert set(services) == {"service", "dimse", "worker", "worker-gpu", "redis", "postgres"}
     assert all(services[name]["restart"] == "unless-stopped" for name in services)
+
+
+def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
+    repository: Path, find_tool: Callable[[str], str]
+) -> None:
+    """A site that sets one would believe that it holds."""
+    named = [
+        *AccessSettings.model_fields,
+        *(n for n in Settings.model_fields if n.startswith("audit_")),
+    ]
+    wanted = {
+        "service": {*named, "model_keys", "log_format"} - set(NOT_FOR_CONTAINERS),
+        "dimse": {n for n in Settings.model_fields if n.startswith(("audit_", "dimse_tls_"))},
+        "worker": {n for n in Settings.model_fields if n.startswith("audit_")} | {"model_keys"},
+    }
+    values = {f"OARLOCK_{name.upper()}": f"our-{name}" for name in set().union(*wanted.values())}
+    environment = {**os.environ, **values, "POSTGRES_PASSWORD": "secret"}
+
+    result = _compose(find_tool, repository, environment, "--profile", "*", "config")
+    services = yaml.safe_load(result.stdout)["services"]
+
+    for service, names in wanted.items():
+        found = services[service]["environment"]
+        dropped = [n for n in names if found.get(f"OARLOCK_{n.upper()}") != f"our-{n}"]
+        assert dropped == [], service
+
+
+def test_a_setting_that_a_site_leaves_out_is_unset_in_a_container(
+    repository: Path, find_tool: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The composition passes it on empty."""
+    for name in [name for name in os.environ if name.startswith("OARLOCK_")]:
+        monkeypatch.delenv(name)
+    environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
+    result = _compose(find_tool, repository, environment, "--profile", "*", "config")
+    services = yaml.safe_load(result.stdout)["services"]
+
+    for name in ("service", "dimse", "worker"):
+        for key, value in services[name]["environment"].items():
+            monkeypatch.setenv(key, value or "")
+        settings = Settings()
+
+        parts = [*AccessSettings.model_fields, "audit_collector", "audit_keep_days", "model_keys"]
+        left = {field: Settings.model_fields[field].default for field in parts}
+        assert {field: getattr(settings, field) for field in parts} == left, name
 
 
 def test_every_container_is_confined(repository: Path, find_tool: Callable[[str], str]) -> None:

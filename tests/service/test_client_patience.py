@@ -112,6 +112,17 @@ def test_no_request_takes_longer_than_a_request_may() -> None:
     assert found == 1801
 
 
+def test_files_may_take_any_time_at_the_least_rate() -> None:
+    """A large series over a slow line would never arrive."""
+    patience = in_body()
+
+    for second in range(1, 2000):
+        patience.hear(20_000, float(second))
+        now = float(second)
+        assert patience.look(now, is_reading=True, is_read=True, brings_files=True) is None
+    assert find_end(patience, 2000.0, 2100.0, brings_files=True) is not None
+
+
 def test_an_answer_may_take_any_time_but_must_be_read() -> None:
     """A job is followed for hours; a client that reads nothing holds its answer in memory."""
     patience = in_body()

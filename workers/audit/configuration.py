@@ -45,7 +45,7 @@ class ConfigurationWatch:
                 self._store.note(
                     AuditEntry(AuditEvent.CONFIGURATION_CHANGED, actor=NOBODY, details=told)
                 )
-        except SQLAlchemyError:
+        except (SQLAlchemyError, OSError):
             log.exception("a change of the configuration could not be recorded")
 
     def _read(self) -> dict[str, str]:

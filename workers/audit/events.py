@@ -120,7 +120,9 @@ FORMS: Mapping[AuditEvent, EventForm] = {
         IMPORT, "C", "a series came whole, by `POST /v1/jobs`, or was refused (4)", life_cycle="2"
     ),
     AuditEvent.JOB_MADE: EventForm(ACCESSED, "R", "a job is recorded", life_cycle="6"),
-    AuditEvent.JOB_CANCELLED: EventForm(ACCESSED, "U", "somebody cancels a job"),
+    AuditEvent.JOB_CANCELLED: EventForm(
+        ACCESSED, "U", "somebody cancels a job, or a waiting one gives way to one of more slices"
+    ),
     AuditEvent.JOB_RETRIED: EventForm(ACCESSED, "U", "somebody has a job run again"),
     AuditEvent.JOB_RELEASED: EventForm(ACCESSED, "U", "a partial job is released", life_cycle="4"),
     AuditEvent.JOB_HELD: EventForm(ACCESSED, "U", "a legal hold is put on a job"),

@@ -88,7 +88,7 @@ class Forwarder:
             if not self._is_down:  # once, not at every try
                 log.error("%s They wait in the database.", error.fault)
             self._is_down = True
-        except SQLAlchemyError:
+        except Exception:  # whatever it is, the thread must go on
             log.exception("audit records were not sent; the next round tries again")
         else:
             if self._is_down:

@@ -43,6 +43,17 @@ class Issuer:
         self.is_down = False
         self.discovery: dict[str, object] = {"issuer": url, "jwks_uri": f"{url}/keys"}
         self.more_keys: list[Mapping[str, object]] = []
+        self._may_answer = threading.Event()
+        self._may_answer.set()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let everybody wait who asks."""
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
 
     def add_key(self, key_id: str, algorithm: str = "RS256") -> None:
         """A new key; it is among those that are told from now on."""
@@ -51,6 +62,7 @@ class Issuer:
     def tell(self, path: str) -> object | None:
         """The answer to a request."""
         self.asked[path] += 1
+        self._may_answer.wait()
         if self.is_down:
             return None
         documents = {

@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jwt
@@ -16,6 +17,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from contouring.errors import IssuerUnreachableError, NotAuthenticatedError
+from service.access import issuer_keys
 from service.access.issuer_keys import AGAIN_SECONDS, REFRESHED_SECONDS, IssuerKeys
 from service.access.roles import Role
 from service.access.tokens import TokenRules, Tokens
@@ -23,6 +25,7 @@ from service.app import create_app
 from tests.service.access.conftest import show
 from tests.service.access.issuer import AUDIENCE, MAKERS, SUBJECT, Issuer, run_issuer
 from tests.service.answers import expect_problem
+from tests.workers.processes import wait_until
 from workers.access_settings import is_private_url
 from workers.settings import Settings
 from workers.user_store import User, UserStore
@@ -244,6 +247,28 @@ def test_a_key_that_is_new_is_fetched_at_most_once_a_minute(
 
     assert (before, issuer.asked["/keys"]) == (1, 2)
     assert found.name == SUBJECT
+
+
+def test_nobody_waits_long_for_an_issuer_that_says_nothing(
+    issuer: Issuer, tokens: Tokens, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All requests share the threads in which they would."""
+    monkeypatch.setattr(issuer_keys, "FETCH_SECONDS", 30.0)
+    tokens.identify(issuer.sign())
+    unknown = issuer.sign(header={"kid": "made-up"})
+    clock.now += AGAIN_SECONDS + 1
+    asked = issuer.asked.total()
+    with ThreadPoolExecutor() as pool:
+        with issuer.hold():
+            first = pool.submit(tokens.identify, unknown)
+            wait_until(lambda: issuer.asked.total() > asked, "somebody to ask the issuer")
+
+            with pytest.raises(IssuerUnreachableError):
+                tokens.identify(unknown)
+            assert tokens.identify(issuer.sign()).name == SUBJECT
+
+        with pytest.raises(NotAuthenticatedError):
+            first.result()
 
 
 def test_a_key_that_is_withdrawn_ends_within_minutes(

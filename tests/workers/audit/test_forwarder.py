@@ -17,9 +17,9 @@ from tests.workers.processes import find_free_port, wait_until
 from workers.audit.audit_store import AuditStore
 from workers.audit.collector import Collector, read_collector
 from workers.audit.cursor import AuditCursor
-from workers.audit.entries import AuditEntry
+from workers.audit.entries import AuditEntry, AuditRecord
 from workers.audit.events import AuditEvent
-from workers.audit.forwarder import BATCH, Forwarder
+from workers.audit.forwarder import BATCH, Forwarder, TakesRecords
 from workers.audit.message_xml import AuditSource
 from workers.database import writing
 from workers.destinations.certificates import Certificates
@@ -75,7 +75,7 @@ def reach(port: int, scheme: str = "tcp", ca: Path | None = None) -> Collector:
     return read_collector(address, SOURCE, Certificates(ca))
 
 
-def build(engine: Engine, collector: Collector) -> Forwarder:
+def build(engine: Engine, collector: TakesRecords) -> Forwarder:
     """A sender that does not wait long."""
     return Forwarder(AuditStore(engine), AuditCursor(engine), collector, pause_seconds=0.05)
 
@@ -177,6 +177,33 @@ def test_a_collector_that_never_closes_has_taken_what_its_machine_has(
         count = build(engine, patient).forward()
 
         assert count == 2
+
+
+def test_a_fault_that_nobody_thought_of_ends_no_forwarding(
+    engine: Engine, store: AuditStore
+) -> None:
+    """Else no record would leave until the next start."""
+    fill(store, 2)
+
+    class Stumbling:
+        """Fails once in a way of its own."""
+
+        has_failed = False
+
+        def send(self, records: tuple[AuditRecord, ...]) -> None:
+            if not self.has_failed:
+                self.has_failed = True
+                raise ValueError("unforeseen")
+            collector.send(records)
+
+    with run_syslog_server() as server:
+        collector = reach(server.port)
+        forwarder = build(engine, Stumbling())
+        forwarder.start()
+        wait_until(lambda: len(server.messages) == 2, "both records")
+        forwarder.stop()
+
+    assert read_numbers(server) == [1, 2]
 
 
 def test_unsent_records_are_counted(engine: Engine, store: AuditStore) -> None:

@@ -175,6 +175,35 @@ def test_what_came_in_and_is_forgotten_leaves_a_record(engine: Engine, store: Au
     assert forgotten.study_uid == receive([0])[0].study_instance_uid
 
 
+def test_a_job_that_gives_way_leaves_a_record(
+    jobs: JobStore, store: AuditStore, new_job: Callable[..., NewJob]
+) -> None:
+    """Each that waited; one that has ended is not cancelled."""
+    old, older, other = jobs.add([new_job("a"), new_job("bb"), new_job("ccc")])
+    jobs.cancel(older.id)
+
+    jobs.supersede([old.id, older.id], other.id)
+
+    cancelled = list(store.search(AuditFilter(event=E_OF.JOB_CANCELLED)))
+    assert sorted(record.job_id for record in cancelled) == sorted([old.id, older.id])
+
+
+def test_a_file_that_cannot_be_read_stops_nobody(
+    store: AuditStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload may be what made the server look; root may read every file, so it is told."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("format: 1")
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    ConfigurationWatch(store, Settings(rules=rules), {}, "generic").note_changes()
+
+    assert list(store.search(AuditFilter(event=E_OF.CONFIGURATION_CHANGED))) == []
+
+
 def test_a_change_of_the_configuration_is_recorded_once(
     engine: Engine, store: AuditStore, tmp_path: Path
 ) -> None:
