@@ -92,9 +92,11 @@ def _check_dataset(
 def _check_part10(content: mmap.mmap, limits: DicomLimits) -> None:
     syntax: str | None = None
 
-    def note(tag: int, value: memoryview) -> None:
+    def note(tag: int, vr: bytes, value: memoryview) -> None:
         nonlocal syntax
         if tag == TRANSFER_SYNTAX:
+            if vr not in (b"", b"UI"):
+                raise WalkLimitError("its transfer syntax is not written as a UID")
             syntax = _read_uid(tag, value)
 
     walk = ElementWalk(content, len(PREAMBLE), Encoding(), limits.walk, note)
@@ -168,7 +170,7 @@ class _Looks:
         self._sop_class = ""
         self._numbers: dict[int, int] = {}
 
-    def take(self, tag: int, value: memoryview) -> WalkLimits | None:
+    def take(self, tag: int, _vr: bytes, value: memoryview) -> WalkLimits | None:
         """Note a value; what is not one slice may have more elements."""
         if tag == SOP_CLASS:
             self._sop_class = _read_uid(tag, value)

@@ -56,8 +56,8 @@ class _Level:
     resumes: int | None = None
 
 
-Look = Callable[[int, memoryview], WalkLimits | None]
-"""Sees tag and value of elements outside all sequences; may give other limits."""
+Look = Callable[[int, bytes, memoryview], WalkLimits | None]
+"""Sees tag, VR (none if implicit) and value of the outermost elements; may give other limits."""
 
 
 class ElementWalk:
@@ -69,7 +69,7 @@ class ElementWalk:
         start: int,
         encoding: Encoding,
         limits: WalkLimits,
-        look: Look = lambda _tag, _value: None,
+        look: Look = lambda _tag, _vr, _value: None,
     ) -> None:
         self._content = content
         self._position = start
@@ -176,7 +176,7 @@ class ElementWalk:
         if len(self._levels) == 1:
             value = memoryview(self._content)[end - length : end]
             try:
-                self._limits = self._look(tag, value) or self._limits
+                self._limits = self._look(tag, vr, value) or self._limits
             finally:
                 value.release()
         self._position = end

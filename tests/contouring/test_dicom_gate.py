@@ -165,6 +165,7 @@ OUT_OF_STEP = {
     "syntax-absent-big-endian": "its sequences are nested deeper than 32",
     "syntax-nul-deflated": "its sequences are nested deeper than 32",
     "syntax-padded-big-endian": "its element (0002,0010) is 80 bytes, over 64",
+    "syntax-as-bytes": "its transfer syntax is not written as a UID",
     "class-padded": "its element (0008,0016) is 86 bytes, over 64",
 }
 

@@ -141,6 +141,10 @@ def _build_out_of_step() -> dict[str, bytes]:
             ExplicitVRBigEndian + "\0" * 60, CTImageStorage, UIDS[0], b""
         )
         + big,
+        "syntax-as-bytes": (
+            meta.replace(syntax, write_element(0x00020010, "OB", ExplicitVRBigEndian.encode()))
+            + dataset
+        ),
         "class-padded": write_ct(sizes=(65535, 4, 16), sop_class=CTImageStorage + "\0" * 60),
     }
 
