@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 import zlib
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
 )
+from pydicom.values import converters
 
 from contouring.dicom_files import MOST_HEADER_BYTES, PREAMBLE
 from contouring.element_walk import ElementWalk, Encoding, WalkLimitError, WalkLimits
@@ -33,6 +35,9 @@ SOP_CLASS = 0x00080016
 FRAMES, ROWS, COLUMNS, BITS = 0x00280008, 0x00280010, 0x00280011, 0x00280100
 PIECE_BYTES = 2**20
 LARGER = 10  # other objects than one slice: functional groups of each frame, points of contours
+BYTES_EACH = 32  # of a large file of theirs, for each element or item
+MOST_EACH = 4_000_000  # of them in any file: what pydicom makes of more takes gigabytes
+SHORT = 64  # bytes of what is looked at: the longest is a UID (PS3.5 9.1)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class DicomLimits:
     items: int = 20_000
     value_bytes: int = 16 * 2**20
     side: int = 2048
-    frames: int = 2000
+    frames: int = 4000
     bits: int = 16
     inflated_bytes: int = 256 * 2**20
     inflate_ratio: float = 20.0
@@ -55,7 +60,7 @@ class DicomLimits:
     @property
     def walk(self) -> WalkLimits:
         """Those of any data set."""
-        return WalkLimits(self.depth, self.elements, self.items, self.value_bytes)
+        return WalkLimits(self.depth, self.elements, self.items, self.items, self.value_bytes)
 
 
 def check_file(path: Path, limits: DicomLimits, name: str = "") -> None:
@@ -76,28 +81,58 @@ def check_file(path: Path, limits: DicomLimits, name: str = "") -> None:
             raise DicomLimitError(name or path.name, str(error)) from error
 
 
-def check_dataset(content: bytes | mmap.mmap, start: int, syntax: str, limits: DicomLimits) -> None:
-    """The same of a data set in bytes, which is not deflated; raises `WalkLimitError`."""
+def _check_dataset(
+    content: bytes | mmap.mmap, start: int, syntax: str, limits: DicomLimits, file_bytes: int
+) -> None:
     encoding = Encoding(syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian)
-    looks = _Looks(limits, encoding)
+    looks = _Looks(limits, encoding, file_bytes)
     ElementWalk(content, start, encoding, limits.walk, looks.take).go()
     looks.check()
 
 
 def _check_part10(content: mmap.mmap, limits: DicomLimits) -> None:
-    syntax = ""
+    syntax: str | None = None
 
-    def note(tag: int, value: memoryview) -> None:
+    def note(tag: int, vr: bytes, value: memoryview) -> None:
         nonlocal syntax
         if tag == TRANSFER_SYNTAX:
-            syntax = bytes(value).decode("latin-1").strip(" \0")
+            if vr not in (b"", b"UI"):
+                raise WalkLimitError("its transfer syntax is not written as a UID")
+            syntax = _read_uid(tag, value)
 
     walk = ElementWalk(content, len(PREAMBLE), Encoding(), limits.walk, note)
     start = walk.go(META_GROUP)
+    if content[start : start + 2] == b"\0\0":
+        # pydicom takes them out first, in an encoding of their own; files have none (PS3.10 7.1).
+        raise WalkLimitError("it has a command (group 0000), which no file may have")
+    if syntax is None:
+        syntax = _guess_syntax(content[start : start + 6])
     if syntax == DeflatedExplicitVRLittleEndian:
-        check_dataset(_inflate(content, start, limits), 0, syntax, limits)
+        _check_dataset(_inflate(content, start, limits), 0, syntax, limits, len(content))
     else:
-        check_dataset(content, start, syntax, limits)
+        _check_dataset(content, start, syntax, limits, len(content))
+
+
+def _guess_syntax(begin: bytes) -> str:
+    """By the first element's tag and VR, as pydicom does; the walk tells implicit by itself."""
+    if len(begin) == 6:
+        group, _, vr = struct.unpack("<HH2s", begin)
+        if group >= 0x0400 and vr.decode("latin-1") in converters:
+            return ExplicitVRBigEndian
+    return ""
+
+
+def _read_uid(tag: int, value: memoryview) -> str:
+    """As pydicom does, which strips NULs on the right alone."""
+    return _take_short(tag, value).decode("latin-1").rstrip("\0 ").strip()
+
+
+def _take_short(tag: int, value: memoryview) -> bytes:
+    if len(value) > SHORT:
+        raise WalkLimitError(
+            f"its element ({tag >> 16:04X},{tag & 0xFFFF:04X}) is {len(value)} bytes, over {SHORT}"
+        )
+    return bytes(value)
 
 
 def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> bytes:
@@ -119,31 +154,40 @@ def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> bytes:
             if inflated > most:
                 raise WalkLimitError(f"it inflates to more than {most} bytes")
             head += piece[: max(0, MOST_HEADER_BYTES - len(head))]
-    except zlib.error:
-        pass  # as far as it goes; whoever reads it says so
+    except zlib.error as error:
+        if not head:
+            raise WalkLimitError("what it says is deflated cannot be inflated") from error
+        # else as far as it goes; whoever reads it says so
     return bytes(head)
 
 
 class _Looks:
     """What the outermost elements say of the size of pixels."""
 
-    def __init__(self, limits: DicomLimits, encoding: Encoding) -> None:
+    def __init__(self, limits: DicomLimits, encoding: Encoding, file_bytes: int) -> None:
         self._limits = limits
+        self._file_bytes = file_bytes
         self._order: Literal["little", "big"] = "little" if encoding.is_little_endian else "big"
         self._sop_class = ""
         self._numbers: dict[int, int] = {}
 
-    def take(self, tag: int, value: memoryview) -> WalkLimits | None:
+    def take(self, tag: int, _vr: bytes, value: memoryview) -> WalkLimits | None:
         """Note a value; what is not one slice may have more elements."""
         if tag == SOP_CLASS:
-            self._sop_class = bytes(value).decode("latin-1").strip(" \0")
+            self._sop_class = _read_uid(tag, value)
             if self._sop_class != CTImageStorage:
                 walk = self._limits.walk
-                return replace(walk, elements=LARGER * walk.elements, items=LARGER * walk.items)
+                by_size = min(self._file_bytes // BYTES_EACH, MOST_EACH)
+                return replace(
+                    walk,
+                    elements=max(LARGER * walk.elements, by_size),
+                    items=max(LARGER * walk.items, by_size),
+                    fragments=LARGER * walk.fragments,
+                )
         elif tag in (ROWS, COLUMNS, BITS):
-            self._numbers[tag] = int.from_bytes(value, self._order)
+            self._numbers[tag] = int.from_bytes(_take_short(tag, value), self._order)
         elif tag == FRAMES:
-            digits = bytes(value).strip(b" \0")
+            digits = _take_short(tag, value).strip(b" \0")
             self._numbers[tag] = int(digits) if digits.isdigit() else 0
         return None
 

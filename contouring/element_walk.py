@@ -29,11 +29,12 @@ class WalkLimitError(ValueError):
 
 @dataclass(frozen=True)
 class WalkLimits:
-    """`elements` and `items`: of all levels together."""
+    """`elements`, `items` and `fragments`: of all levels together."""
 
     depth: int
     elements: int
     items: int
+    fragments: int
     value_bytes: int
 
 
@@ -55,8 +56,8 @@ class _Level:
     resumes: int | None = None
 
 
-Look = Callable[[int, memoryview], WalkLimits | None]
-"""Sees tag and value of short elements outside all sequences; may give other limits."""
+Look = Callable[[int, bytes, memoryview], WalkLimits | None]
+"""Sees tag, VR (none if implicit) and value of the outermost elements; may give other limits."""
 
 
 class ElementWalk:
@@ -68,7 +69,7 @@ class ElementWalk:
         start: int,
         encoding: Encoding,
         limits: WalkLimits,
-        look: Look = lambda _tag, _value: None,
+        look: Look = lambda _tag, _vr, _value: None,
     ) -> None:
         self._content = content
         self._position = start
@@ -80,7 +81,7 @@ class ElementWalk:
         self._read_explicit = struct.Struct(f"{order}HH2sH").unpack_from
         self._read_length = struct.Struct(f"{order}L").unpack_from
         self._levels = [_Level(False, NO_END, self._is_implicit(start, encoding.is_implicit))]
-        self._elements = self._items = 0
+        self._elements = self._items = self._fragments = 0
 
     def go(self, only_group: int | None = None) -> int:
         """Walk to the end, or to the first element of another group; returns where that is.
@@ -168,12 +169,14 @@ class ElementWalk:
         if length >= 8 and self._holds_items(tag, vr):
             self._enter(min(end, level.end, self._size), level.is_implicit or vr == b"UN", end)
             return
-        if tag not in PIXELS:
+        if tag in PIXELS:
+            self._pass_fragments()  # a decoder lists them too where their length is said
+        else:
             self._check_value(tag, length)
-        if len(self._levels) == 1 and length <= 64:
-            value = memoryview(self._content)[self._position : end]
+        if len(self._levels) == 1:
+            value = memoryview(self._content)[end - length : end]
             try:
-                self._limits = self._look(tag, value) or self._limits
+                self._limits = self._look(tag, vr, value) or self._limits
             finally:
                 value.release()
         self._position = end
@@ -205,6 +208,11 @@ class ElementWalk:
             self._position += 8
             if tag != ITEM:
                 return bool(tag == SEQUENCE_END)
+            self._fragments += 1
+            if self._fragments > self._limits.fragments:
+                raise WalkLimitError(
+                    f"it has more than {self._limits.fragments} fragments of pixels"
+                )
             self._position += length
         return False
 

@@ -78,18 +78,20 @@ class Limits(BaseSettings):
     dicom_elements: int = Field(
         20_000,
         ge=1,
-        description="Most elements of a CT slice's file; ten times as many in other objects.",
+        description="Most elements of a CT slice's file; in other objects ten times as many, or "
+        "one for 32 bytes of the file if that is more.",
     )
     dicom_items: int = Field(
         20_000,
         ge=1,
-        description="Most items of a slice's sequences, all together; ten times as many likewise.",
+        description="Most items of a slice's sequences, all together; more in other objects, "
+        "likewise. And most fragments of a slice's pixels, ten times as many in other objects.",
     )
     dicom_value_bytes: int = Field(
         16 * MEBIBYTE, ge=1, description="Longest value of an element other than pixels."
     )
     dicom_side: int = Field(2048, ge=1, description="Most rows, and most columns, of a CT.")
-    dicom_frames: int = Field(2000, ge=1, description="Most frames of a CT.")
+    dicom_frames: int = Field(4000, ge=1, description="Most frames of a CT.")
     dicom_bits: int = Field(16, ge=1, description="Most bits of a CT's stored values.")
     deflated_bytes: int = Field(
         256 * MEBIBYTE, ge=1, description="Most bytes that a deflated DICOM file may inflate to."

@@ -23,10 +23,13 @@ from contouring.dicom_files import UNREADABLE
 from contouring.dicom_gate import DicomLimits, check_file
 from contouring.element_walk import ElementWalk
 from contouring.errors import DicomLimitError
+from contouring.stacks import MOST_SLICES
 from tests.contouring.encodings import encode
+from tests.hostile.attacks import build_attacks, find_bombs
 from tests.hostile.crafted_dicom import (
     ITEM,
     ITEM_END,
+    PIXEL_DATA,
     SEQUENCE_END,
     UNDEFINED,
     deflate,
@@ -117,6 +120,68 @@ def test_items_are_counted_in_all_sequences(check: Check) -> None:
     halves = write_sequence(*[b""] * 10) + write_sequence(*[b""] * 10, tag=0x00400276)
     assert check(write_ct(halves)) == ""
     assert "more than 20 items" in check(write_ct(halves + write_sequence(b"", tag=0x00400277)))
+
+
+def test_fragments_are_counted_in_all_pixels(check: Check) -> None:
+    """A decoder lists each; ten times as many where it is no single slice."""
+
+    def encapsulate(count: int) -> bytes:
+        fragment = struct.pack("<HHL", 0xFFFE, 0xE000, 0)
+        return write_element(PIXEL_DATA, "OB", b"", UNDEFINED) + count * fragment + SEQUENCE_END
+
+    assert check(write_ct(pixels=encapsulate(20))) == ""
+    assert "more than 20 fragments" in check(write_ct(pixels=encapsulate(21)))
+    bare = encapsulate(21)[12:]
+    assert "more than 20 fragments" in check(write_ct(pixels=bare))
+    enhanced = EnhancedCTImageStorage
+    assert check(write_ct(pixels=encapsulate(200), sop_class=enhanced)) == ""
+    fault = check(write_ct(pixels=encapsulate(201), sop_class=enhanced))
+    assert "more than 200 fragments" in fault
+
+
+def test_large_objects_may_have_as_many_elements_and_items_as_their_bytes_hold(
+    check: Check,
+) -> None:
+    """Structure sets of many contours and enhanced CTs of many frames do; slices never."""
+    limits = DicomLimits(elements=10, items=10)
+    items = [write_element(0x00081030, "LO", b"x" * 80)] * 150
+    large = write_sequence(*items)
+
+    assert check(write_ct(large, sop_class=EnhancedCTImageStorage), limits) == ""
+    assert "more than 10 elements" in check(write_ct(large), limits)
+    dense = write_sequence(*[b""] * 2000)
+    fault = check(write_ct(dense, sop_class=EnhancedCTImageStorage), limits)
+    assert "items in sequences" in fault
+
+
+def test_a_ct_may_have_as_many_frames_as_a_series_has_slices(check: Check) -> None:
+    """At the edge."""
+    assert check(write_ct(frames=str(MOST_SLICES).encode()), DicomLimits()) == ""
+    assert "frames" in check(write_ct(frames=str(MOST_SLICES + 1).encode()), DicomLimits())
+
+
+OUT_OF_STEP = {
+    "command-before-the-data-set": "it has a command (group 0000), which no file may have",
+    "syntax-absent-big-endian": "its sequences are nested deeper than 32",
+    "syntax-nul-deflated": "its sequences are nested deeper than 32",
+    "syntax-padded-big-endian": "its element (0002,0010) is 80 bytes, over 64",
+    "syntax-as-bytes": "its transfer syntax is not written as a UID",
+    "class-padded": "its element (0008,0016) is 86 bytes, over 64",
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_STEP)
+def test_the_gate_reads_in_the_encoding_in_which_pydicom_reads(check: Check, name: str) -> None:
+    """Else what is a bomb to the one is nothing to the other."""
+    assert name in find_bombs()
+    assert check(build_attacks()[name], DicomLimits()) == OUT_OF_STEP[name]
+
+
+def test_what_cannot_be_inflated_at_all_is_refused(check: Check) -> None:
+    """It has no head to be judged by."""
+    broken = deflate(b"")[:-2] + b"\xff" * 20
+
+    assert "cannot be inflated" in check(broken)
 
 
 def test_only_pixels_may_be_long(check: Check) -> None:

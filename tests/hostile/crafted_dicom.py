@@ -54,6 +54,15 @@ def nest_deeply(depth: int) -> bytes:
     return depth * (write_element(REQUEST_ATTRIBUTES, "SQ", b"", UNDEFINED) + ITEM)
 
 
+def nest_big_endian(depth: int) -> bytes:
+    """A data set of a class and sequences in one another, explicit VR, big endian."""
+    sop_class = struct.pack(">HH2sH", 8, 0x16, b"UI", 26) + CTImageStorage.encode() + b"\0"
+    sequence = struct.pack(">HH2s2xL", 0x0040, 0x0275, b"SQ", UNDEFINED)
+    ends = struct.pack(">HHLHHL", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    item = struct.pack(">HHL", 0xFFFE, 0xE000, UNDEFINED)
+    return sop_class + depth * (sequence + item) + depth * ends
+
+
 def write_private(count: int) -> bytes:
     """So many small elements."""
     return b"".join(

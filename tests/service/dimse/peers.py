@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,11 +152,11 @@ def _is_ready(log: Path, process: subprocess.Popen[bytes]) -> bool:
 
 def find_node_process(server_id: int) -> int:
     """The node among the processes that a server has started."""
-    threads = Path(f"/proc/{server_id}/task").iterdir()
-    (found,) = [
-        int(child)
-        for thread in threads
-        for child in (thread / "children").read_text().split()
-        if b"dimse" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-    ]
-    return found
+    found = []
+    for thread in Path(f"/proc/{server_id}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may end meanwhile
+            for child in (thread / "children").read_text().split():
+                if b"dimse" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                    found.append(int(child))
+    (node,) = found
+    return node
