@@ -30,6 +30,7 @@ WARM_SECONDS = 30.0  # after its start a process has opened what it needs
 WATCH_SECONDS = 2.0
 FREEZE_SECONDS = 12.0
 GROWTH = 0.10
+FIRST_SECONDS = 300.0  # at most until something has failed
 
 
 def soak(folder: Path, scale: Scale) -> list[Finding]:
@@ -79,12 +80,13 @@ class Upset:
     def __init__(self, site: Site, dice: Random, pause_seconds: tuple[float, float]) -> None:
         self._site, self._dice, self._pause_seconds = site, dice, pause_seconds
         self._done: dict[str, int] = defaultdict(int)
-        self._over = threading.Event()
+        self._over, self._has_begun = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._repeat, daemon=True)
         self._thread.start()
 
     def stop(self) -> list[str]:
-        """What was done, and how often."""
+        """What was done, and how often; something is, however quick the jobs were."""
+        self._has_begun.wait(FIRST_SECONDS)
         self._over.set()
         self._thread.join()
         return [f"{name} {count}" for name, count in sorted(self._done.items())]
@@ -105,6 +107,7 @@ class Upset:
             with suppress(redis.RedisError):  # killed a moment ago: the next fault comes anyway
                 faults[name]()
                 self._done[name] += 1
+                self._has_begun.set()
 
     def _kill(self, *names: str) -> None:
         for name in names:
