@@ -51,7 +51,7 @@ def train(  # noqa: PLR0913 - the options of a command, each given by its name
     ] = None,
     initial: Annotated[
         list[Path] | None,
-        typer.Option(help="A run or checkpoint whose weights to start from; of several, the mean."),
+        typer.Option(help="A run, checkpoint or bundle to start from; of several, the mean."),
     ] = None,
     coarse: Annotated[
         Path | None, typer.Option(help="The coarse network's run, where a recipe asks for it.")

@@ -90,6 +90,12 @@ def save_progress(progress: Progress, run: Path, steps: int) -> None:
     os.replace(partial, run / CHECKPOINT)
 
 
+def save_weights(network: nn.Module, path: Path) -> None:
+    """A checkpoint that a run can start from, and not go on from."""
+    average = {f"module.{name}": weight for name, weight in network.state_dict().items()}
+    torch.save({"average": average}, path)
+
+
 def load_network(run: Path) -> tuple[Recipe, nn.Module]:
     """A run's recipe and its network with the moving average of the weights, to be used."""
     recipe = read_recipe(run / RECIPE)

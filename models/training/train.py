@@ -20,10 +20,19 @@ from models.training.patches import Batch, PatchSampler
 from models.training.prepared_cases import PrepareCase, PreparedCases
 from models.training.recipe_file import Recipe, RecipeError
 from models.training.run_facts import RunFacts, write_facts
-from models.training.runs import Progress, memory_layout, save_progress, start_run
+from models.training.runs import (
+    Progress,
+    memory_layout,
+    recipe_network,
+    save_progress,
+    save_weights,
+    start_run,
+)
 from models.training.schedules import rate_factor
+from models.training.served_weights import is_bundle, take_served_weights
 from models.training.validation import autocast, validation_dice
 
+MEASURED_BATCHES = 32  # on which a bundle's normalisations are measured
 Report = Callable[[CurveRow], None]
 
 
@@ -35,10 +44,11 @@ class DivergedError(RecipeError):
 class Sources:
     """Where a run learns from.
 
-    `split`: the cases that are learned from, `train` or `all`; `initial`: runs from the mean of
-    whose averaged weights a new run starts; `coarse`: the run of the coarse network whose answer is
-    the recipe's candidate region; `cache`: a folder for prepared cases, for data sets that are
-    larger than the memory; `only`: names of cases, for one fold of a split.
+    `split`: the cases that are learned from, `train` or `all`; `initial`: runs, checkpoints or
+    bundles from the mean of whose (averaged) weights a new run starts; `coarse`: the run of the
+    coarse network whose answer is the recipe's candidate region; `cache`: a folder for prepared
+    cases, for data sets that are larger than the memory; `only`: names of cases, for one fold of
+    a split.
     """
 
     data: Path
@@ -68,8 +78,9 @@ def train(
     dataset = read_dataset(sources.data)
     learned, judged = _prepare(recipe, dataset, sources, place)
     torch.manual_seed(recipe.seed)
-    progress = start_run(recipe, run, place, sources.initial)
     sampler = PatchSampler(recipe, place)
+    initial = [_checkpoint(path, recipe, learned, sampler, run) for path in sources.initial]
+    progress = start_run(recipe, run, place, initial)
     facts = RunFacts.of(recipe, dataset, learned.names, place)
     curve = Curve(run, progress.steps_done)
     started, losses = time.monotonic() - curve.seconds, []
@@ -120,6 +131,23 @@ def _prepare(
         PreparedCases(learned, prepare, device, sources.cache, sources.workers),
         PreparedCases(judged, prepare, device, sources.cache, sources.workers),
     )
+
+
+def _checkpoint(
+    initial: Path, recipe: Recipe, cases: PreparedCases, sampler: PatchSampler, run: Path
+) -> Path:
+    """What a run starts from; of a bundle, its weights, written into the run's folder."""
+    if not is_bundle(initial):
+        return initial
+    path = run / f"{initial.resolve().name}-{recipe.stage}.pt"
+    if not path.exists():
+        network = recipe_network(recipe)
+        patches = _batches(cases, sampler, range(MEASURED_BATCHES))
+        images = [patch.image.cpu() for patch in patches]
+        take_served_weights(network, initial, recipe, images)
+        run.mkdir(parents=True, exist_ok=True)
+        save_weights(network, path)
+    return path
 
 
 def _drawn(entries: tuple[CaseEntry, ...], recipe: Recipe) -> list[CaseEntry]:
