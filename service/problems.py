@@ -77,6 +77,7 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.UnknownDestinationError: HTTPStatus.NOT_FOUND,
     errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.BackupError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnknownArrivalError: HTTPStatus.NOT_FOUND,
     errors.JobError: HTTPStatus.CONFLICT,
     errors.UnknownJobError: HTTPStatus.NOT_FOUND,
     errors.WrongJobStateError: HTTPStatus.CONFLICT,
@@ -105,10 +106,15 @@ def build_problem(
         type=TYPE_PREFIX + code,
         title=code.replace("-", " ").capitalize(),
         status=status,
-        detail=detail,
-        errors=list(faults),
+        detail=_show(detail),
+        errors=[_show(fault) for fault in faults],
     )
     return JSONResponse(problem.model_dump(), status, media_type=MEDIA_TYPE)
+
+
+def _show(words: str) -> str:
+    """Without what a sender could steer a terminal or a log with; YAML's faults have lines."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in words)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
