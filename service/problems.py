@@ -16,8 +16,10 @@ from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from contouring import errors
+from service.access.declarations import list_routes
 from service.request_ids import HEADER
 from service.requester import find_route
 from workers.database import is_out_of_space
@@ -181,7 +183,21 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
     detail = f"{request.method} {request.url.path}: {error.detail}; see /openapi.json."
     answer = build_problem(status, code, detail)
     answer.headers.update(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Starlette names those of the first route of the path alone.
+        answer.headers["Allow"] = ", ".join(_find_methods(request))
     return answer
+
+
+def _find_methods(request: Request) -> list[str]:
+    """What a path may be asked for, by any of its routes (RFC 9110 15.5.6)."""
+    routes = list_routes(request.app.routes)
+    return sorted(
+        method
+        for path, methods, _ in routes
+        if compile_path(path)[0].match(request.scope["path"])
+        for method in methods
+    )
 
 
 async def _answer_nobody(request: Request, _error: Exception) -> Response:

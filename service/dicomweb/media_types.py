@@ -45,9 +45,9 @@ def pick_type(header: str | None, offered: tuple[str, ...]) -> str:
         for name in offered:
             if entry.quality > 0 and _matches(entry, name):
                 return name
+    shown = build_shown_words(header or "")
     raise HTTPException(
-        HTTPStatus.NOT_ACCEPTABLE,
-        f"this answers {' or '.join(offered)}, not {build_shown_words(header or '')}",
+        HTTPStatus.NOT_ACCEPTABLE, f"this answers {' or '.join(offered)}, not {shown}"
     )
 
 

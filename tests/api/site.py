@@ -27,7 +27,8 @@ from workers.settings import Settings
 NOBODY, REVOKED = "nobody", "revoked"
 WHO = (*(role.value for role in Role), NOBODY, REVOKED)
 MODEL = "commissioning"
-PREPARED = 40  # jobs of each state that a request ends: one for each turn of whoever may do so
+TURNS = 20  # of all who ask, together
+PREPARED = 3 * TURNS  # jobs of each state that a request ends
 YEAR_SECONDS = 365 * 24 * 3600.0
 FILES = {"generic.rtstruct.dcm": b"structures", "preview.png": b"picture"}
 HELD = Failure("structures-failed", "Not all structures could be contoured: generic: Cord.")

@@ -1,0 +1,60 @@
+"""Ask a whole server for everything that openapi.yaml describes, as everybody: `make fuzz-api`.
+
+    python -m tests.api CASES
+
+Prints who was answered what; what is wrong stands in the folder that it names at the end.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.api.answers import count_answers, count_phases, find_faults, list_operations, tabulate
+from tests.api.site import TURNS, WHO, Site, run_site
+from tests.api.trial import Plan, Trial, run_trial
+
+
+def main(cases: int) -> int:
+    """How many trials had a failure, and how many operations were not reached as they should."""
+    folder = Path(tempfile.mkdtemp(prefix="oarlock-api-"))
+    (folder / "site").mkdir()
+    with run_site(folder / "site") as site:
+        trials = list(_run(site, cases, folder))
+    answers = count_answers(trials)
+    faults = find_faults(answers, WHO)
+    failed = [trial for trial in trials if not trial.has_passed]
+    for trial in failed:
+        (folder / f"{trial.who}.txt").write_text(trial.told)
+    phases = count_phases(trials)
+    lines = [
+        tabulate(answers, WHO),
+        *faults,
+        f"{phases.total()} cases: {', '.join(f'{n} {phase}' for phase, n in phases.items())}",
+        f"slowest answer: {max(trial.slowest_seconds for trial in trials):.1f} s",
+        f"failed: {', '.join(trial.who for trial in failed) or 'none'}; see {folder}",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return len(faults) + len(failed)
+
+
+def _run(site: Site, cases: int, folder: Path) -> Iterator[Trial]:
+    """Everybody in turn, until there were as many cases."""
+    examples = math.ceil(cases / len(WHO) / len(list_operations()))
+    sent = 0
+    for turn in range(TURNS):
+        who = WHO[turn % len(WHO)]
+        if sent >= cases and who == WHO[0]:
+            return
+        trial = run_trial(site, who, Plan(turn, examples), folder / str(turn))
+        sent += trial.answers.total()
+        sys.stdout.write(f"{who}: {trial.answers.total()} cases\n")
+        sys.stdout.flush()
+        yield trial
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(int(sys.argv[1]))))
