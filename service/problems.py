@@ -143,9 +143,11 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def answer_oarlock_error(_request: Request, error: Exception) -> JSONResponse:
-    """The problem of an error of the tree."""
+async def answer_oarlock_error(request: Request, error: Exception) -> JSONResponse:
+    """The problem of an error of the tree; why access was refused stays with the request."""
     assert isinstance(error, errors.OarlockError)
+    if isinstance(error, errors.AccessError):
+        request.state.refusal = error
     return answer_error(error)
 
 
