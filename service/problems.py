@@ -131,11 +131,9 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
+PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": description,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+    status: {"description": description, "content": PROBLEM_CONTENT}
     for status, description in {
         "4XX": "What was sent cannot be answered; `detail` says what to do.",
         "5XX": "Oarlock failed; the server's log says why.",

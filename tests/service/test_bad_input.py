@@ -203,6 +203,10 @@ def test_a_field_that_is_not_there(server: Server, series: list[Path]) -> None:
         ("GET", "/v1/jobs?after=none", 404, "unknown-job"),
         ("GET", "/nowhere", 404, "not-found"),
         ("PUT", "/v1/jobs", 405, "method-not-allowed"),
+        ("GET", "/v1/jobs/", 404, "not-found"),
+        ("GET", "/v1/arrivals?after=none", 404, "unknown-arrival"),
+        ("GET", "/v1/arrivals?after=", 404, "unknown-arrival"),
+        ("GET", "/dicom-web/studies?accept=text/html", 406, "not-acceptable"),
     ],
 )
 def test_a_request_that_cannot_be_met(
@@ -210,6 +214,27 @@ def test_a_request_that_cannot_be_met(
 ) -> None:
     """Every answer is a problem, also those that the framework gives."""
     expect_problem(server.http.request(method, path), status, code)
+
+
+def test_a_path_names_every_method_that_it_has(server: Server) -> None:
+    """Starlette names those of the path's first route (RFC 9110 15.5.6)."""
+    jobs = server.http.put("/v1/jobs")
+    hold = server.http.get("/v1/jobs/none/legal-hold")
+
+    assert jobs.headers["Allow"] == "GET, POST"
+    assert hold.headers["Allow"] == "DELETE, PUT"
+
+
+def test_a_problem_shows_no_control_characters(server: Server) -> None:
+    """They would steer the terminal of whoever reads it; and a megabyte would flood it."""
+    shown = server.http.get("/dicom-web/studies", params={"accept": f"\x1b[2J{'a' * 9000}"})
+    job = server.http.get("/v1/jobs/%1b%5b2J%c2%85")
+
+    assert "[2Jaaa" in shown.json()["detail"]
+    assert "[2J" in job.json()["detail"]
+    assert len(shown.json()["detail"]) < 500
+    assert shown.json()["detail"].isprintable()
+    assert job.json()["detail"].isprintable()
 
 
 @pytest.mark.parametrize(
