@@ -105,10 +105,16 @@ def table_of_roles(context: CheckContext, response: Response, case: Case) -> Non
 
 
 @schemathesis.check
-def printable_words(context: CheckContext, response: Response, case: Case) -> None:
-    """What a problem shows of the request steers no terminal."""
+def words_of_a_problem(context: CheckContext, response: Response, case: Case) -> None:
+    """They steer no terminal."""
     if response.headers.get("content-type", [""])[0] != "application/problem+json":
         return
     problem = response.json()
     for words in (problem["detail"], *problem["errors"]):
         assert words.replace("\n", "").isprintable(), f"it says {words!r}"
+
+
+@schemathesis.check
+def no_place_of_the_server(context: CheckContext, response: Response, case: Case) -> None:
+    """Whoever asks learns no path of its files."""
+    assert SITE.folder.encode() not in response.content

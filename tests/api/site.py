@@ -70,6 +70,7 @@ class Site:
     """
 
     url: str
+    folder: str
     keys: dict[str, str]
     done: list[str]
     waiting: list[str]
@@ -108,6 +109,7 @@ def run_site(folder: Path) -> Iterator[Site]:
         listed = server.http.get("/v1/arrivals").json()["arrivals"]
         yield Site(
             url=server.url,
+            folder=str(folder),
             keys=keys,
             done=done,
             waiting=waiting,
