@@ -23,8 +23,8 @@ LEEWAY_SECONDS = 30.0  # of clocks that differ
 LONGEST_SUBJECT = 255
 REQUIRED = ("exp", "iat", "iss", "aud", "sub")
 FAULTS: Mapping[type[Exception], LoginFault] = {
-    jwt.ExpiredSignatureError: LoginFault.EXPIRED_TOKEN,
-    jwt.ImmatureSignatureError: LoginFault.EARLY_TOKEN,
+    jwt.ExpiredSignatureError: LoginFault.LATE,
+    jwt.ImmatureSignatureError: LoginFault.EARLY,
     jwt.InvalidAudienceError: LoginFault.WRONG_AUDIENCE,
     jwt.InvalidIssuerError: LoginFault.WRONG_ISSUER,
     jwt.InvalidSignatureError: LoginFault.WRONG_SIGNATURE,
@@ -104,7 +104,7 @@ class Tokens:
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             # Its kind alone: the words may quote the token.
             name = type(error).__name__
-            fault = FAULTS.get(type(error), LoginFault.BROKEN_TOKEN)
+            fault = FAULTS.get(type(error), LoginFault.BROKEN)
             raise NotAuthenticatedError(f"The token is refused ({name})", fault) from error
 
 

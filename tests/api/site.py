@@ -27,7 +27,7 @@ from workers.settings import Settings
 NOBODY, REVOKED = "nobody", "revoked"
 WHO = (*(role.value for role in Role), NOBODY, REVOKED)
 MODEL = "commissioning"
-TURNS = 20  # of all who ask, together
+TURNS = 4 * len(WHO)
 PREPARED = 3 * TURNS  # jobs of each state that a request ends
 YEAR_SECONDS = 365 * 24 * 3600.0
 FILES = {"generic.rtstruct.dcm": b"structures", "preview.png": b"picture"}
