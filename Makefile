@@ -1,6 +1,6 @@
 # Daily commands. Each calls the script or module that does the work, so none needs make.
 .PHONY: help setup demo test chaos serve check format coverage mutation bench bench-geometry bench-ingest \
-	bench-sizing networks openapi lock sbom offline corpus fuzz slow-clients
+	bench-sizing networks openapi lock sbom offline corpus fuzz fuzz-api slow-clients
 
 help:
 	@echo "make demo     contour a phantom through the whole server; results in demo/"
@@ -14,6 +14,7 @@ help:
 	@echo "make offline  bundle everything, install it without a network, and contour a phantom"
 	@echo "make corpus   send every odd and hostile file to a server, each way in"
 	@echo "make fuzz     fuzz what reads strangers' bytes, an hour each; SECONDS=60 for a minute"
+	@echo "make fuzz-api  ask a server for all of openapi.yaml as every role; CASES=20000"
 	@echo "make slow-clients  hold 500 half-open connections against a server, and time others"
 	@echo "make format   let ruff format the code and mend what it can"
 	@echo "make openapi  write openapi.yaml anew from the app"
@@ -47,6 +48,11 @@ SECONDS ?= 3600
 fuzz:
 	@./scripts/setup test fuzz
 	.venv/bin/python -m tests.fuzz $(SECONDS)
+
+CASES ?= 20000
+fuzz-api:
+	@./scripts/setup test
+	.venv/bin/python -m tests.api $(CASES)
 
 slow-clients:
 	@./scripts/setup test

@@ -60,11 +60,14 @@ class _Inflated:
     is_cut: bool
 
 
-def find_files(folder: Path) -> list[Path]:
-    """Every file below a folder, in order; raises `NoCTSeriesError` where there is none."""
+def find_files(folder: Path, *, is_shown: bool = True) -> list[Path]:
+    """Every file below a folder, in order; raises `NoCTSeriesError` where there is none.
+
+    `is_shown`: whether messages name the folder, which may be a place of a server's.
+    """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     if not files:
-        raise NoCTSeriesError(f"the empty folder {folder}")
+        raise NoCTSeriesError(f"the empty folder {folder}" if is_shown else "an empty folder")
     return files
 
 

@@ -165,11 +165,12 @@ def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) 
 def read_series(folder: Path, *, has_known_names: bool = True) -> CTSeries:
     """The one usable CT series below a folder; what else lies there becomes a warning.
 
-    `has_known_names`: whether people know the files by their names; if not, later messages name a
-    slice by its place alone. Raises `NoCTSeriesError` for an empty folder, `SeriesRefusedError`
-    when there is no usable series or more than one, and what `find_series` raises.
+    `has_known_names`: whether people know the files and the folder by their names; if not, messages
+    do not show the folder, and later ones name a slice by its place alone. Raises
+    `NoCTSeriesError` for an empty folder, `SeriesRefusedError` when there is no usable series or
+    more than one, and what `find_series` raises.
     """
-    files = find_files(folder)
+    files = find_files(folder, is_shown=has_known_names)
     search = find_series(files, name_below(folder, files))
     if len(search.series) == 1:
         (series,) = search.series
@@ -180,9 +181,10 @@ def read_series(folder: Path, *, has_known_names: bool = True) -> CTSeries:
         return replace(series, instances=instances, warnings=warnings)
     if not search.series:
         raise SeriesRefusedError(search.refused[0].fault, search.refused[0].reason)
+    place = folder if has_known_names else "The folder"
     found = ", ".join(series.description or "without a name" for series in search.series)
     raise refusal(
-        "several-series", f"{folder} holds several CT series ({found}): give one folder for each."
+        "several-series", f"{place} holds several CT series ({found}): give one folder for each."
     )
 
 

@@ -80,6 +80,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Both pages load scripts from the internet, which a hospital does not let them do.
         docs_url=None,
         redoc_url=None,
+        # A redirect to a path without its last slash would lead where the request's Host says.
+        redirect_slashes=False,
         # A route of its own says who may read it, as all do.
         openapi_url=None,
         dependencies=[Depends(admit)],

@@ -8,15 +8,13 @@ from http import HTTPStatus
 from anyio import to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contouring.errors import AccessError, NotAuthenticatedError
 from service.requester import find_requester, find_route
-from workers.audit.actors import acting_for
+from workers.audit.actors import ANONYMOUS, acting_for
 from workers.audit.entries import AuditEntry
 from workers.audit.events import AuditEvent, Outcome
 
-REFUSED = {
-    HTTPStatus.UNAUTHORIZED: AuditEvent.LOGIN_FAILED,
-    HTTPStatus.FORBIDDEN: AuditEvent.ACCESS_REFUSED,
-}
+REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class AuditedRequests:
@@ -42,10 +40,16 @@ class AuditedRequests:
 
 
 def _note(scope: Scope, status: HTTPStatus) -> None:
-    entry = AuditEntry(
-        REFUSED[status],
-        Outcome.SERIOUS_FAILURE,
-        find_requester(scope),
-        details={"route": find_route(scope)},
+    requester = find_requester(scope)
+    is_login = status == HTTPStatus.UNAUTHORIZED or (
+        status == HTTPStatus.TOO_MANY_REQUESTS and requester.person == ANONYMOUS
     )
+    event = AuditEvent.LOGIN_FAILED if is_login else AuditEvent.ACCESS_REFUSED
+    details = {"route": find_route(scope)}
+    refusal = scope["state"].get("refusal")
+    if isinstance(refusal, AccessError):
+        details["fault"] = refusal.fault
+    if isinstance(refusal, NotAuthenticatedError) and refusal.key_id is not None:
+        details["key"] = refusal.key_id
+    entry = AuditEntry(event, Outcome.SERIOUS_FAILURE, requester, details=details)
     scope["app"].state.context.refusals.note(entry)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from contouring.comparison import TOLERANCE_MM, compare_structure_sets
-from contouring.dicom_series import read_series
-from contouring.errors import WrongJobStateError
+from contouring.dicom_series import CTSeries, read_series
+from contouring.errors import UnusableInputError, WrongJobStateError
 from service.context import Context
 from workers.jobs import Job, OutputRecord
+
+log = logging.getLogger(__name__)
 
 
 class DifferenceView(BaseModel):
@@ -50,7 +53,7 @@ def compare_jobs(job: Job, other: Job, context: Context) -> ComparisonView:
             HTTPStatus.CONFLICT, f"the jobs {job.id} and {other.id} are of different series"
         )
     ours, theirs = _pick_outputs(job, other)
-    series = read_series(context.series.find_folder(job.series_digest), has_known_names=False)
+    series = _read_series(job, context)
     differences = compare_structure_sets(
         _read(job, ours, context), _read(other, theirs, context), series
     )
@@ -75,6 +78,17 @@ def find_live_job(job: Job, context: Context) -> Job:
         HTTPStatus.CONFLICT,
         f"no live job of the series of {job.id} is done: name another one with ?with=JOB",
     )
+
+
+def _read_series(job: Job, context: Context) -> CTSeries:
+    """What is kept is no upload: whoever asks could not mend a fault in it."""
+    try:
+        return read_series(context.series.find_folder(job.series_digest), has_known_names=False)
+    except UnusableInputError as error:
+        log.error("the series of %s cannot be read", job.id, exc_info=error)
+        raise HTTPException(
+            HTTPStatus.CONFLICT, f"the series of {job.id} is not kept any more, or not whole"
+        ) from error
 
 
 def _pick_outputs(job: Job, other: Job) -> tuple[OutputRecord, OutputRecord]:

@@ -24,6 +24,7 @@ FILE_BODY = {"type": "string", "format": "binary"}
 SERIES_FILES = {
     "type": "array",
     "items": FILE_BODY,
+    "minItems": 1,
     "description": "The series' DICOM files, or one zip of them.",
 }
 
@@ -149,7 +150,12 @@ def _read_boundary(content_type: str) -> bytes:
 
 def describe_form(required: str, **properties: Mapping[str, Any]) -> dict[str, Any]:
     """A route's body in OpenAPI: a form with these fields, one of which must be there."""
-    schema = {"type": "object", "required": [required], "properties": properties}
+    schema = {
+        "type": "object",
+        "required": [required],
+        "properties": properties,
+        "additionalProperties": False,
+    }
     return {
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
     }

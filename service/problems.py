@@ -16,8 +16,10 @@ from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from contouring import errors
+from service.access.declarations import list_routes
 from service.request_ids import HEADER
 from service.requester import find_route
 from workers.database import is_out_of_space
@@ -77,6 +79,7 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.UnknownDestinationError: HTTPStatus.NOT_FOUND,
     errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.BackupError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnknownArrivalError: HTTPStatus.NOT_FOUND,
     errors.JobError: HTTPStatus.CONFLICT,
     errors.UnknownJobError: HTTPStatus.NOT_FOUND,
     errors.WrongJobStateError: HTTPStatus.CONFLICT,
@@ -105,10 +108,15 @@ def build_problem(
         type=TYPE_PREFIX + code,
         title=code.replace("-", " ").capitalize(),
         status=status,
-        detail=detail,
-        errors=list(faults),
+        detail=_show(detail),
+        errors=[_show(fault) for fault in faults],
     )
     return JSONResponse(problem.model_dump(), status, media_type=MEDIA_TYPE)
+
+
+def _show(words: str) -> str:
+    """Without what a sender could steer a terminal or a log with; YAML's faults have lines."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in words)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -123,11 +131,9 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
+PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": description,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+    status: {"description": description, "content": PROBLEM_CONTENT}
     for status, description in {
         "4XX": "What was sent cannot be answered; `detail` says what to do.",
         "5XX": "Oarlock failed; the server's log says why.",
@@ -135,9 +141,11 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def answer_oarlock_error(_request: Request, error: Exception) -> JSONResponse:
-    """The problem of an error of the tree."""
+async def answer_oarlock_error(request: Request, error: Exception) -> JSONResponse:
+    """The problem of an error of the tree; why access was refused stays with the request."""
     assert isinstance(error, errors.OarlockError)
+    if isinstance(error, errors.AccessError):
+        request.state.refusal = error
     return answer_error(error)
 
 
@@ -175,7 +183,21 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
     detail = f"{request.method} {request.url.path}: {error.detail}; see /openapi.json."
     answer = build_problem(status, code, detail)
     answer.headers.update(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Starlette names those of the first route of the path alone.
+        answer.headers["Allow"] = ", ".join(_find_methods(request))
     return answer
+
+
+def _find_methods(request: Request) -> list[str]:
+    """What a path may be asked for, by any of its routes (RFC 9110 15.5.6)."""
+    routes = list_routes(request.app.routes)
+    return sorted(
+        method
+        for path, methods, _ in routes
+        if compile_path(path)[0].match(request.scope["path"])
+        for method in methods
+    )
 
 
 async def _answer_nobody(request: Request, _error: Exception) -> Response:

@@ -77,8 +77,11 @@ def ask(service: list[str]) -> tuple[Findings, str]:
 def _tell(findings: Findings, reason: str) -> None:
     for name, advisories in sorted(findings.vulnerable.items()):
         _say(f"VULNERABLE {name}: {'; '.join(advisories)}")
+    if findings.vulnerable:
+        _say("Raise it in pyproject.toml if need be, then run `scripts/lock --upgrade`.")
     if reason:
         _say(f"NOT AUDITED: the advisory service could not be asked ({reason}).")
+        _say("Run `python -m tests.audit` where it can be, or name a mirror with --osv-url.")
         return
     _say(f"{len(findings.judged)} packages of {len(LOCKS)} locks were judged.")
     if findings.unjudged:

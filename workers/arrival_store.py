@@ -7,9 +7,10 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from contouring.errors import UnknownArrivalError
 from workers.arrival_rows import (
     add_contents,
     build_arrival_row,
@@ -195,16 +196,20 @@ class ArrivalStore:
     def list_page(
         self, limit: int, before: str | None = None, project: str | None = None
     ) -> tuple[Arrival, ...]:
-        """Up to `limit` arrivals, newest first, that began before the one with id `before`."""
-        query = select(arrivals)
-        if project is not None:
-            query = query.where(arrivals.c.project == project)
+        """Up to `limit` arrivals, newest first, that began before the one with id `before`.
+
+        Raises `UnknownArrivalError` where there is no such one.
+        """
+        mine = true() if project is None else arrivals.c.project == project
+        query = select(arrivals).where(mine)
         query = query.order_by(arrivals.c.created_at.desc(), arrivals.c.id.desc())
         with self._reading.connect() as connection:
             clock, seconds = read_lease_clock(connection)
             if before is not None:
-                last = select(arrivals.c.created_at).where(arrivals.c.id == before)
+                last = select(arrivals.c.created_at).where(arrivals.c.id == before, mine)
                 at = connection.scalar(last)
+                if at is None:
+                    raise UnknownArrivalError(before)
                 same_moment = and_(arrivals.c.created_at == at, arrivals.c.id < before)
                 query = query.where(or_(arrivals.c.created_at < at, same_moment))
             rows = connection.execute(query.limit(limit))

@@ -106,11 +106,16 @@ class JobStore:
             return tuple(read_job(row) for row in rows)
 
     def list_page(self, wanted: JobFilter, limit: int, before: str | None = None) -> JobPage:
-        """Up to `limit` jobs, newest first, starting after the job with id `before`."""
+        """Up to `limit` jobs, newest first, starting after the job with id `before`.
+
+        Raises `UnknownJobError` where there is no such one, or it is of another project.
+        """
         query = select_jobs().where(*_build_conditions(wanted))
         with self._reading.connect() as connection:
             if before is not None:
                 last = _find(connection, before)
+                if wanted.project not in (None, last.project):
+                    raise UnknownJobError(before)
                 same_moment = and_(jobs.c.created_at == last.created_at, jobs.c.id < last.id)
                 query = query.where(or_(jobs.c.created_at < last.created_at, same_moment))
             query = query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit + 1)

@@ -47,6 +47,7 @@
     │   └── UnknownDestinationError
     ├── StorageFullError              the data folder has no room for more
     ├── BackupError                   one that cannot be made, or must not be put back
+    ├── UnknownArrivalError
     └── JobError
         ├── UnknownJobError
         ├── WrongJobStateError
@@ -108,6 +109,7 @@ from contouring.errors.operation import (
     JobError,
     LeaseLostError,
     StorageFullError,
+    UnknownArrivalError,
     UnknownDestinationError,
     UnknownJobError,
     WrongJobStateError,
@@ -165,6 +167,7 @@ __all__ = [
     "TemplateChangedError",
     "TemplateError",
     "TooManyRequestsError",
+    "UnknownArrivalError",
     "UnknownDestinationError",
     "UnknownJobError",
     "UnknownModelError",

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from contouring.errors.login_faults import LoginFault
 from contouring.errors.root import OarlockError
 
 
 class AccessError(OarlockError):
-    """A request that whoever sent it may not make."""
+    """A request that whoever sent it may not make; `fault`: why, as records call it."""
 
     code = "access-refused"
 
+    @property
+    def fault(self) -> str:
+        """Of most kinds the kind says it all."""
+        return self.code
+
 
 class NotAuthenticatedError(AccessError):
-    """Nobody who is known; `reason` is of the key or token, and never holds it."""
+    """Nobody who is known; `reason` is of the key or token, and never holds it.
+
+    `key_id`: the part that may be shown of a key that was one once.
+    """
 
     code = "not-authenticated"
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+    def __init__(self, reason: str, login_fault: LoginFault, key_id: str | None = None) -> None:
+        self.reason, self.login_fault, self.key_id = reason, login_fault, key_id
         super().__init__(
             f"{reason}: send a key as `Authorization: Bearer oarlock_...`, as X-API-Key, or as the "
             "password of its name; whoever runs the server makes one with `oarlock keys create`."
         )
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the key or token."""
+        return self.login_fault.value
 
 
 class NotAllowedError(AccessError):

@@ -55,6 +55,16 @@ class BackupError(OarlockError):
         super().__init__(f"Nothing was backed up or put back: {fault}")
 
 
+class UnknownArrivalError(OarlockError):
+    """No arrival has this id."""
+
+    code = "unknown-arrival"
+
+    def __init__(self, arrival_id: str) -> None:
+        self.arrival_id = arrival_id
+        super().__init__(f"There is no arrival {arrival_id}: list what came in at /v1/arrivals.")
+
+
 class JobError(OarlockError):
     """A request about a job that cannot be met."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from starlette.datastructures import Headers
 
 from contouring.errors import NotAuthenticatedError
+from contouring.errors.login_faults import LoginFault
 from service.access.credentials import Credentials, read_credentials
 from service.access.issuer_keys import IssuerKeys
 from service.access.key_ring import KeyRing
@@ -39,7 +40,9 @@ class Access:
         if shown.is_key:
             return self.keys.identify(shown)
         if self.tokens is None:
-            raise NotAuthenticatedError("It is no key, and this server takes no tokens")
+            raise NotAuthenticatedError(
+                "It is no key, and this server takes no tokens", LoginFault.NO_TOKENS
+            )
         return self.tokens.identify(shown.secret)
 
 

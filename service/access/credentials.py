@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 
 from contouring.errors import NotAuthenticatedError
+from contouring.errors.login_faults import LoginFault
 from workers.api_keys import PREFIX
 
 
@@ -33,7 +34,7 @@ def read_credentials(headers: Headers) -> Credentials | None:
     key = headers.get("x-api-key")
     if key is not None:
         if not key.startswith(PREFIX):
-            raise NotAuthenticatedError("X-API-Key holds no key")
+            raise _unreadable("X-API-Key holds no key")
         return Credentials(key)
     header = headers.get("authorization")
     if header is None:
@@ -43,15 +44,19 @@ def read_credentials(headers: Headers) -> Credentials | None:
         return Credentials(rest.strip())
     if scheme.lower() == "basic":
         return _read_basic(rest.strip())
-    raise NotAuthenticatedError("The header Authorization is neither Bearer nor Basic")
+    raise _unreadable("The header Authorization is neither Bearer nor Basic")
 
 
 def _read_basic(encoded: str) -> Credentials:
     try:
         text = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise NotAuthenticatedError("The header Authorization cannot be read") from error
+        raise _unreadable("The header Authorization cannot be read") from error
     name, colon, password = text.partition(":")
     if not colon:
-        raise NotAuthenticatedError("The header Authorization holds no password")
+        raise _unreadable("The header Authorization holds no password")
     return Credentials(password, name)
+
+
+def _unreadable(reason: str) -> NotAuthenticatedError:
+    return NotAuthenticatedError(reason, LoginFault.UNREADABLE)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from contouring.errors import NotAllowedError, NotAuthenticatedError, UnknownJobError
+from contouring.errors.login_faults import LoginFault
 from service.access.principal import Principal
 from service.access.roles import OPEN, Permission
 from workers.job_store import JobStore
@@ -20,11 +21,15 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _ATTRIBUTE = "oarlock_permission"
 JOB = "job_id"  # as all paths call it
-NO_KEY = "The request shows no key"
 
 
 class UndeclaredRouteError(RuntimeError):
     """A route that does not say who may use it: a fault in Oarlock."""
+
+
+def no_key() -> NotAuthenticatedError:
+    """What whoever shows nothing is told."""
+    return NotAuthenticatedError("The request shows no key", LoginFault.NOTHING_SHOWN)
 
 
 def needs(permission: Permission) -> Callable[[Endpoint], Endpoint]:
@@ -66,7 +71,7 @@ async def admit(request: Request) -> None:
     if permission is OPEN:
         return
     if principal is None:
-        raise NotAuthenticatedError(NO_KEY)
+        raise no_key()
     if permission is None or not principal.may(permission):
         raise NotAllowedError(principal.name, permission or "nothing is declared")
     job_id = request.path_params.get(JOB)

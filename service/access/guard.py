@@ -16,8 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contouring.errors import AccessError, NotAuthenticatedError
 from service.access.access import Access
 from service.access.cross_site import refuse_cross_site
-from service.access.declarations import NO_KEY
-from service.access.principal import Principal
+from service.access.declarations import no_key
 from service.problems import answer_database_error, answer_oarlock_error
 from service.uploads import find_address
 
@@ -59,15 +58,16 @@ class Guard:
         is_open = request.scope["path"] in self._open_paths
         request.state.principal = None
         try:
-            request.state.principal = await _identify(request, access)
+            await _identify(request, access)
         except (AccessError, SQLAlchemyError) as error:
             if is_open:
+                request.state.principal = None
                 return None  # a probe must not depend on a key, nor on the database
             if isinstance(error, SQLAlchemyError):
                 return await answer_database_error(request, error)
             return await answer_oarlock_error(request, _count(request, access, error))
         if request.state.principal is None and not is_open:
-            return await answer_oarlock_error(request, NotAuthenticatedError(NO_KEY))
+            return await answer_oarlock_error(request, no_key())
         return None
 
 
@@ -104,12 +104,12 @@ class _Watch:
         return True
 
 
-async def _identify(request: Request, access: Access) -> Principal | None:
+async def _identify(request: Request, access: Access) -> None:
     refuse_cross_site(request.method, request.headers)
     principal = await to_thread.run_sync(access.identify, request.headers)
+    request.state.principal = principal  # whose refusal it is, too
     if principal is not None:
         access.limits.count_request(principal)
-    return principal
 
 
 def _count(request: Request, access: Access, error: AccessError) -> AccessError:

@@ -13,6 +13,7 @@ from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import PyJWKError, PyJWKSetError
 
 from contouring.errors import IssuerUnreachableError, NotAuthenticatedError
+from contouring.errors.login_faults import LoginFault
 from workers.access_settings import is_private_url
 
 FETCH_SECONDS = 5.0
@@ -63,7 +64,9 @@ class IssuerKeys:
             raise IssuerUnreachableError(self._issuer)
         key = self._keys.get(key_id)
         if key is None:
-            raise NotAuthenticatedError("The token is signed with a key that its issuer has not")
+            raise NotAuthenticatedError(
+                "The token is signed with a key that its issuer has not", LoginFault.UNKNOWN_SIGNER
+            )
         return key
 
     def _refresh(self, key_id: str) -> None:

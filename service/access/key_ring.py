@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from contouring.errors import NotAuthenticatedError
+from contouring.errors.login_faults import LoginFault
 from service.access.credentials import Credentials
 from service.access.principal import Principal
 from service.access.roles import read_roles
@@ -44,12 +45,16 @@ class KeyRing:
         key_id = read_key_id(shown.secret)
         key, is_fresh = (None, False) if key_id is None else self._find(key_id)
         if key is None or not key.matches(shown.secret):
-            raise NotAuthenticatedError("The key is not known")
+            raise NotAuthenticatedError("The key is not known", LoginFault.UNKNOWN_KEY)
         if key.is_over(self._now()):
-            how = "was revoked" if key.revoked_at else "has expired"
-            raise NotAuthenticatedError(f"The key {key.name} ({key.id}) {how}")
+            how, fault = "has expired", LoginFault.EXPIRED_KEY
+            if key.revoked_at:
+                how, fault = "was revoked", LoginFault.REVOKED_KEY
+            raise NotAuthenticatedError(f"The key {key.name} ({key.id}) {how}", fault, key.id)
         if shown.user_name not in (None, key.name):
-            raise NotAuthenticatedError("The key is not the one of this name")
+            raise NotAuthenticatedError(
+                "The key is not the one of this name", LoginFault.WRONG_NAME, key.id
+            )
         if is_fresh:
             self._note_use(key)
         return Principal(key.name, "key", read_roles(key.roles), key.project, key.id)

@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 
 from contouring.errors import NotAuthenticatedError
+from contouring.errors.login_faults import LoginFault
 from service.access.issuer_keys import IssuerKeys
 from service.access.principal import Principal
 from service.access.roles import read_roles
@@ -21,6 +22,15 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA")
 LEEWAY_SECONDS = 30.0  # of clocks that differ
 LONGEST_SUBJECT = 255
 REQUIRED = ("exp", "iat", "iss", "aud", "sub")
+FAULTS: Mapping[type[Exception], LoginFault] = {
+    jwt.ExpiredSignatureError: LoginFault.LATE,
+    jwt.ImmatureSignatureError: LoginFault.EARLY,
+    jwt.InvalidAudienceError: LoginFault.WRONG_AUDIENCE,
+    jwt.InvalidIssuerError: LoginFault.WRONG_ISSUER,
+    jwt.InvalidSignatureError: LoginFault.WRONG_SIGNATURE,
+    jwt.MissingRequiredClaimError: LoginFault.MISSING_CLAIM,
+}
+"""What PyJWT finds; anything else is no whole token."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,9 @@ class Tokens:
         claims = self._read(token)
         subject = claims["sub"]
         if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
-            raise NotAuthenticatedError("The token's subject cannot be the name of anybody")
+            raise NotAuthenticatedError(
+                "The token's subject cannot be the name of anybody", LoginFault.WRONG_SUBJECT
+            )
         user = self._users.find(subject)
         told = _find_claim(claims, self._rules.roles_claim)
         names = told.split() if isinstance(told, str) else told  # as OAuth writes a scope
@@ -61,7 +73,7 @@ class Tokens:
             return None if user is None else user.project
         claimed = _find_claim(claims, self._rules.project_claim)
         if not isinstance(claimed, str) or not re.fullmatch(PROJECT, claimed):
-            raise NotAuthenticatedError("The token names no project")
+            raise NotAuthenticatedError("The token names no project", LoginFault.NO_PROJECT)
         return claimed
 
     def _read(self, token: str) -> Mapping[str, Any]:
@@ -71,10 +83,15 @@ class Tokens:
             header = jwt.get_unverified_header(token)
             algorithm, key_id = header.get("alg"), header.get("kid")
             if algorithm not in ALGORITHMS or not isinstance(key_id, str):
-                raise NotAuthenticatedError("The token names no key, or an algorithm that is none")
+                raise NotAuthenticatedError(
+                    "The token names no key, or an algorithm that is none",
+                    LoginFault.WRONG_ALGORITHM,
+                )
             key = self._keys.find(key_id)
             if key.algorithm_name != algorithm:
-                raise NotAuthenticatedError("The token's algorithm is not the one of its key")
+                raise NotAuthenticatedError(
+                    "The token's algorithm is not the one of its key", LoginFault.WRONG_ALGORITHM
+                )
             return jwt.decode(
                 token,
                 key,
@@ -84,11 +101,11 @@ class Tokens:
                 leeway=LEEWAY_SECONDS,
                 options={"require": list(REQUIRED), "verify_sub": True},
             )
-        except jwt.ExpiredSignatureError as error:
-            raise NotAuthenticatedError("The token has expired") from error
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             # Its kind alone: the words may quote the token.
-            raise NotAuthenticatedError(f"The token is refused ({type(error).__name__})") from error
+            name = type(error).__name__
+            fault = FAULTS.get(type(error), LoginFault.BROKEN)
+            raise NotAuthenticatedError(f"The token is refused ({name})", fault) from error
 
 
 def _find_claim(claims: Mapping[str, Any], path: str) -> Any:

@@ -9,6 +9,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from workers.instances import build_shown_words
+
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
@@ -43,8 +45,9 @@ def pick_type(header: str | None, offered: tuple[str, ...]) -> str:
         for name in offered:
             if entry.quality > 0 and _matches(entry, name):
                 return name
+    shown = build_shown_words(header or "")
     raise HTTPException(
-        HTTPStatus.NOT_ACCEPTABLE, f"this answers {' or '.join(offered)}, not {header}"
+        HTTPStatus.NOT_ACCEPTABLE, f"this answers {' or '.join(offered)}, not {shown}"
     )
 
 

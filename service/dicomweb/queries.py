@@ -72,6 +72,7 @@ RETURNED: Mapping[Level, tuple[str, ...]] = {
     ),
 }
 NUMBERS = ("limit", "offset")
+DIGITS = 9  # of either
 # What is no attribute and changes nothing in what is found.
 IGNORED = frozenset({"fuzzymatching", "emptyvaluematching", "accept", "charset"})
 UNSEARCHED = frozenset({"SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN"})
@@ -178,6 +179,6 @@ def _find_tag(name: str) -> str:
 
 
 def _read_number(name: str, value: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", value):
+    if not re.fullmatch(rf"[0-9]{{1,{DIGITS}}}", value):
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"{name} is a whole number, not {value[:20]!r}")
     return int(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -12,10 +12,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
-from service.access.declarations import ProjectOf, needs
+from service.access.declarations import Endpoint, ProjectOf, needs
 from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.addresses import ROOT, find_root_url
+from service.dicomweb.description import describe_metadata, describe_objects, describe_search
 from service.dicomweb.kept_attributes import tell_metadata
 from service.dicomweb.media_types import (
     DICOM,
@@ -51,53 +52,46 @@ def _restrict(context: ContextOf, project: ProjectOf) -> Holdings:
 HoldingsOf = Annotated[Holdings, Depends(_restrict)]
 """What whoever asks may see of what is kept."""
 
-SEARCH: dict[str, Any] = {
-    "response_class": Response,
-    "responses": {
-        200: {
-            "description": "What matches.",
-            "content": {DICOM_JSON: {"schema": {"type": "array", "items": {"type": "object"}}}},
-        },
-        204: {"description": "Nothing matches."},
-    },
-}
-RETRIEVE: dict[str, Any] = {
-    "response_class": StreamingResponse,
-    "responses": {200: {"description": "The objects.", "content": {MULTIPART: {}}}},
-}
-METADATA: dict[str, Any] = {
-    "response_class": Response,
-    "responses": {200: {"description": "All but pixels.", "content": {DICOM_JSON: {}}}},
-}
+
+def _searching(path: str) -> Callable[[Endpoint], Endpoint]:
+    return router.get(path, **describe_search(path))
 
 
-@router.get("/studies", **SEARCH)
+def _fetching(path: str) -> Callable[[Endpoint], Endpoint]:
+    return router.get(path, **describe_objects(path))
+
+
+def _telling(path: str) -> Callable[[Endpoint], Endpoint]:
+    return router.get(path, **describe_metadata(path))
+
+
+@_searching("/studies")
 @needs(Permission.VIEW)
 def search_studies(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Search studies."""
     return _search(Level.STUDY, request, context, holdings)
 
 
-@router.get("/series", **SEARCH)
-@router.get("/studies/{study}/series", **SEARCH)
+@_searching("/series")
+@_searching("/studies/{study}/series")
 @needs(Permission.VIEW)
 def search_series(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Search series, of one study or of all."""
     return _search(Level.SERIES, request, context, holdings)
 
 
-@router.get("/instances", **SEARCH)
-@router.get("/studies/{study}/instances", **SEARCH)
-@router.get("/studies/{study}/series/{series}/instances", **SEARCH)
+@_searching("/instances")
+@_searching("/studies/{study}/instances")
+@_searching("/studies/{study}/series/{series}/instances")
 @needs(Permission.VIEW)
 def search_instances(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Search objects, of one series, one study or all."""
     return _search(Level.INSTANCE, request, context, holdings)
 
 
-@router.get("/studies/{study}", **RETRIEVE)
-@router.get("/studies/{study}/series/{series}", **RETRIEVE)
-@router.get("/studies/{study}/series/{series}/instances/{instance}", **RETRIEVE)
+@_fetching("/studies/{study}")
+@_fetching("/studies/{study}/series/{series}")
+@_fetching("/studies/{study}/series/{series}/instances/{instance}")
 @needs(Permission.FETCH)
 def retrieve(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Fetch objects as they are kept; fetching a structure set counts as its delivery."""
@@ -114,9 +108,9 @@ def retrieve(request: Request, context: ContextOf, holdings: HoldingsOf) -> Resp
     return answer_multipart(DICOM, parts, delivered)
 
 
-@router.get("/studies/{study}/metadata", **METADATA)
-@router.get("/studies/{study}/series/{series}/metadata", **METADATA)
-@router.get("/studies/{study}/series/{series}/instances/{instance}/metadata", **METADATA)
+@_telling("/studies/{study}/metadata")
+@_telling("/studies/{study}/series/{series}/metadata")
+@_telling("/studies/{study}/series/{series}/instances/{instance}/metadata")
 @needs(Permission.VIEW)
 def show_metadata(request: Request, context: ContextOf, holdings: HoldingsOf) -> Response:
     """Fetch everything of objects but their pixels."""

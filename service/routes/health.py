@@ -12,12 +12,12 @@ from service.access.declarations import needs
 from service.access.principal import Principal
 from service.access.roles import Permission
 from service.context import Context, ContextOf
-from service.problems import build_problem
+from service.problems import PROBLEM_CONTENT, PROBLEM_RESPONSES, build_problem
 from service.schemas import HealthView
 from workers.deliveries import DeliveryState
 from workers.disk_space import check_space
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(prefix="/health", tags=["health"], responses=PROBLEM_RESPONSES)
 
 
 @router.get("/live")
@@ -31,8 +31,11 @@ def show_liveness() -> HealthView:
     "/ready",
     response_model=HealthView,
     responses={
-        503: {"description": "No: the database does not answer, or why is not for the asker."},
-        507: {"description": "The data folder has no room for more."},
+        503: {
+            "description": "No: the database does not answer, or why is not for the asker.",
+            "content": PROBLEM_CONTENT,
+        },
+        507: {"description": "The data folder has no room for more.", "content": PROBLEM_CONTENT},
     },
 )
 @needs(Permission.PROBE)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from anyio import CancelScope, to_thread
 from fastapi import APIRouter, Request, Response
@@ -21,6 +20,7 @@ from service.access.principal import Principal
 from service.access.roles import Permission
 from service.context import Context, ContextOf
 from service.dicomweb.addresses import ROOT, find_root_url
+from service.dicomweb.description import STORE
 from service.dicomweb.media_types import DICOM_JSON, DICOM_XML, find_accept, pick_type
 from service.dicomweb.native_xml import build_document
 from service.dicomweb.stow import KEEP_SECONDS, StowRequest
@@ -36,34 +36,15 @@ from workers.sources import SourceKind
 
 router = APIRouter(prefix=ROOT, tags=["dicomweb"], responses=PROBLEM_RESPONSES)
 
-_MODULE = {"content": {DICOM_JSON: {"schema": {"type": "object"}}, DICOM_XML: {}}}
-STOW: dict[str, Any] = {
-    "response_class": Response,
-    "responses": {
-        200: {"description": "All objects are stored.", **_MODULE},
-        202: {"description": "Some objects are stored; the others are named.", **_MODULE},
-        409: {"description": "No object is stored; each is named with the reason.", **_MODULE},
-    },
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/related": {"schema": {"type": "string", "format": "binary"}},
-                "application/dicom": {"schema": {"type": "string", "format": "binary"}},
-            },
-        }
-    },
-}
 
-
-@router.post("/studies", **STOW)
+@router.post("/studies", **STORE)
 @needs(Permission.SEND)
 async def store(request: Request, context: ContextOf) -> Response:
     """Store objects of any study; each is durable before the answer names it."""
     return await _store(request, context, None)
 
 
-@router.post("/studies/{study}", **STOW)
+@router.post("/studies/{study}", **STORE)
 @needs(Permission.SEND)
 async def store_study(study: str, request: Request, context: ContextOf) -> Response:
     """Store objects of one study; those of another one fail."""

@@ -159,3 +159,10 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(NoCTSeriesError, match=f"the empty folder {tmp_path}"):
         find_files(tmp_path)
+
+
+def test_a_place_of_a_servers_is_not_shown(tmp_path: Path) -> None:
+    """The message goes to whoever asks for the job."""
+    with pytest.raises(NoCTSeriesError, match="an empty folder") as refused:
+        find_files(tmp_path, is_shown=False)
+    assert str(tmp_path) not in str(refused.value)

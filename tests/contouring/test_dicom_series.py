@@ -257,6 +257,8 @@ def test_a_folder_of_two_series_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SeriesRefusedError, match="several CT series"):
         read_series(tmp_path)
+    with pytest.raises(SeriesRefusedError, match="The folder holds several CT"):
+        read_series(tmp_path, has_known_names=False)
 
 
 def test_a_folder_of_one_refused_series_gives_its_reason(tmp_path: Path) -> None:

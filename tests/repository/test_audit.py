@@ -72,6 +72,7 @@ def test_a_known_vulnerability_fails_with_the_version_that_mends_it(
     assert code == 1
     assert "VULNERABLE vine" in told
     assert "GHSA-made-up-0000, mended in 99.0" in told
+    assert "scripts/lock --upgrade" in told
 
 
 def test_packages_without_advisories_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,4 +93,6 @@ def test_a_service_that_is_away_is_told_and_fails_nothing(
     code = main(["--osv-url", f"http://127.0.0.1:{find_free_port()}/v1/query"])
 
     assert code == 0
-    assert "NOT AUDITED: the advisory service could not be asked" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "NOT AUDITED: the advisory service could not be asked" in told
+    assert "--osv-url" in told

@@ -16,9 +16,14 @@ import yaml
 
 from cli.app import COMMANDS
 from workers.access_settings import AccessSettings
+from workers.limits import Limits
 from workers.settings import Settings
 
 NOT_FOR_CONTAINERS = {"key": "what `oarlock submit` shows a server: a client's, not the server's"}
+SET_BY_THE_COMPOSITION = {
+    "dimse_host": "all addresses of its container",
+    "dimse_port": "the one that is published",
+}
 RUNTIMES = {"onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "torch", "monai"}
 
 
@@ -57,14 +62,14 @@ def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
     repository: Path, find_tool: Callable[[str], str]
 ) -> None:
     """A site that sets one would believe that it holds."""
-    named = [
-        *AccessSettings.model_fields,
-        *(n for n in Settings.model_fields if n.startswith("audit_")),
-    ]
+    audited = {n for n in Settings.model_fields if n.startswith("audit_")}
+    everywhere = {*Limits.model_fields, *audited}
+    of_node = {n for n in Settings.model_fields if n.startswith("dimse_")}
     wanted = {
-        "service": {*named, "model_keys", "log_format"} - set(NOT_FOR_CONTAINERS),
-        "dimse": {n for n in Settings.model_fields if n.startswith(("audit_", "dimse_tls_"))},
-        "worker": {n for n in Settings.model_fields if n.startswith("audit_")} | {"model_keys"},
+        "service": {*everywhere, *AccessSettings.model_fields, "model_keys", "log_format"}
+        - set(NOT_FOR_CONTAINERS),
+        "dimse": {*everywhere, *of_node} - set(SET_BY_THE_COMPOSITION),
+        "worker": {*everywhere, "model_keys"},
     }
     values = {f"OARLOCK_{name.upper()}": f"our-{name}" for name in set().union(*wanted.values())}
     environment = {**os.environ, **values, "POSTGRES_PASSWORD": "secret"}
@@ -93,7 +98,10 @@ def test_a_setting_that_a_site_leaves_out_is_unset_in_a_container(
             monkeypatch.setenv(key, value or "")
         settings = Settings()
 
-        parts = [*AccessSettings.model_fields, "audit_collector", "audit_keep_days", "model_keys"]
+        parts = [
+            *(*AccessSettings.model_fields, *Limits.model_fields),
+            *("audit_collector", "audit_keep_days", "model_keys", "dimse_associations"),
+        ]
         left = {field: Settings.model_fields[field].default for field in parts}
         assert {field: getattr(settings, field) for field in parts} == left, name
 

@@ -76,10 +76,9 @@ def test_a_request_that_is_refused_leaves_a_record(
     assert record.request_id == answer.headers["X-Request-ID"]
 
 
-@pytest.mark.parametrize("shown", [{}, {"X-API-Key": "oarlock_abcdefgh" + "0" * 36}])
-def test_a_login_that_fails_leaves_a_record(client: TestClient, shown: dict[str, str]) -> None:
+def test_a_login_that_fails_leaves_a_record(client: TestClient) -> None:
     """Nobody knows who that was, nor which route it would have come to."""
-    answer = client.get("/v1/jobs", headers=shown)
+    answer = client.get("/v1/jobs", headers={"X-API-Key": "oarlock_abcdefgh" + "0" * 36})
 
     (record,) = search(client, AuditEvent.LOGIN_FAILED)
 
@@ -87,6 +86,7 @@ def test_a_login_that_fails_leaves_a_record(client: TestClient, shown: dict[str,
     assert (record.actor.person, record.actor.proof) == ("anonymous", "")
     assert record.actor.address == "testclient"
     assert record.request_id == answer.headers["X-Request-ID"]
+    assert record.details == {"route": "GET unknown", "fault": "unknown-key"}
 
 
 def test_what_a_role_does_not_allow_is_recorded_with_its_key(client: TestClient, jane: str) -> None:
@@ -98,7 +98,7 @@ def test_what_a_role_does_not_allow_is_recorded_with_its_key(client: TestClient,
     (record,) = search(client, AuditEvent.ACCESS_REFUSED)
     assert answer.status_code == 403
     assert (record.actor.person, record.actor.proof) == ("jane", f"key {jane[8:16]}")
-    assert record.details == {"route": "PUT /v1/jobs/{job_id}/legal-hold"}
+    assert record.details == {"route": "PUT /v1/jobs/{job_id}/legal-hold", "fault": "not-allowed"}
 
 
 def test_other_errors_leave_none(client: TestClient) -> None:

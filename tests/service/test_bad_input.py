@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import socket
-import struct
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -77,78 +74,6 @@ def test_files_that_are_not_dicom(server: Server) -> None:
     answer = _post(server, {"../../etc/report.pdf": b"%PDF-1.7"})
 
     expect_problem(answer, 415, "not-dicom", "report.pdf")
-
-
-def test_a_zip_cut_short(server: Server, build_zip: Zipper, series: list[Path]) -> None:
-    """An interrupted copy."""
-    answer = _post(server, {"ct.zip": build_zip(_read(series))[:-200]})
-
-    expect_problem(answer, 400, "broken-zip", "ct.zip")
-
-
-def test_a_zip_whose_content_is_damaged(
-    server: Server, build_zip: Zipper, series: list[Path]
-) -> None:
-    """The directory is whole, an entry is not."""
-    content = bytearray(build_zip(_read(series)))
-    content[200:260] = bytes(60)
-
-    expect_problem(_post(server, {"ct.zip": bytes(content)}), 400, "broken-zip", "ct.zip")
-
-
-@pytest.mark.parametrize(
-    "name", ["../escape.dcm", "a/../../escape.dcm", "/tmp/escape.dcm", "..\\escape", "C:\\escape"]
-)
-def test_a_zip_that_points_outside(server: Server, build_zip: Zipper, name: str) -> None:
-    """Not repaired: who sends such a thing should know."""
-    answer = _post(server, {"ct.zip": build_zip({name: b"content"})})
-
-    expect_problem(answer, 400, "unsafe-zip", "ct.zip", "escape")
-
-
-def test_a_zip_with_a_link(server: Server) -> None:
-    """A link could read any file of the server."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        link = zipfile.ZipInfo("slice.dcm")
-        link.external_attr = 0o120777 << 16
-        archive.writestr(link, "/etc/passwd")
-
-    expect_problem(_post(server, {"ct.zip": buffer.getvalue()}), 400, "unsafe-zip", "slice.dcm")
-
-
-def test_a_zip_that_unpacks_to_too_much(server: Server, build_zip: Zipper) -> None:
-    """A zip bomb: 30 MiB of zeros in some 30 kB."""
-    answer = _post(server, {"bomb.zip": build_zip({"zeros": bytes(30 * 2**20)})})
-
-    expect_problem(answer, 413, "upload-too-large", "bomb.zip")
-
-
-def test_a_zip_that_lies_about_its_size(server: Server, build_zip: Zipper) -> None:
-    """The directory says 10 bytes, the content is 1 MiB."""
-    content = bytearray(build_zip({"zeros": bytes(2**20)}))
-    size = struct.pack("<L", 2**20)
-    while size in content:
-        place = content.index(size)
-        content[place : place + 4] = struct.pack("<L", 10)
-
-    expect_problem(_post(server, {"liar.zip": bytes(content)}), 400, "broken-zip", "liar.zip")
-
-
-def test_a_zip_of_too_many_entries(server: Server, build_zip: Zipper) -> None:
-    """Each costs a file."""
-    entries = {f"{number}": b"x" for number in range(101)}
-
-    expect_problem(
-        _post(server, {"many.zip": build_zip(entries)}), 413, "upload-too-large", "many.zip"
-    )
-
-
-def test_a_zip_among_other_files(server: Server, build_zip: Zipper) -> None:
-    """Either files or one zip; which of them is the series is not guessed."""
-    answer = _post(server, {"a.zip": build_zip({"x": b"x"}), "b.zip": build_zip({"x": b"x"})})
-
-    expect_problem(answer, 400, "broken-upload", "a.zip")
 
 
 def test_too_many_files(server: Server) -> None:
@@ -278,6 +203,10 @@ def test_a_field_that_is_not_there(server: Server, series: list[Path]) -> None:
         ("GET", "/v1/jobs?after=none", 404, "unknown-job"),
         ("GET", "/nowhere", 404, "not-found"),
         ("PUT", "/v1/jobs", 405, "method-not-allowed"),
+        ("GET", "/v1/jobs/", 404, "not-found"),
+        ("GET", "/v1/arrivals?after=none", 404, "unknown-arrival"),
+        ("GET", "/v1/arrivals?after=", 404, "unknown-arrival"),
+        ("GET", "/dicom-web/studies?accept=text/html", 406, "not-acceptable"),
     ],
 )
 def test_a_request_that_cannot_be_met(
@@ -285,6 +214,27 @@ def test_a_request_that_cannot_be_met(
 ) -> None:
     """Every answer is a problem, also those that the framework gives."""
     expect_problem(server.http.request(method, path), status, code)
+
+
+def test_a_path_names_every_method_that_it_has(server: Server) -> None:
+    """Starlette names those of the path's first route (RFC 9110 15.5.6)."""
+    jobs = server.http.put("/v1/jobs")
+    hold = server.http.get("/v1/jobs/none/legal-hold")
+
+    assert jobs.headers["Allow"] == "GET, POST"
+    assert hold.headers["Allow"] == "DELETE, PUT"
+
+
+def test_a_problem_shows_no_control_characters(server: Server) -> None:
+    """They would steer the terminal of whoever reads it; and a megabyte would flood it."""
+    shown = server.http.get("/dicom-web/studies", params={"accept": f"\x1b[2J{'a' * 9000}"})
+    job = server.http.get("/v1/jobs/%1b%5b2J%c2%85")
+
+    assert "[2Jaaa" in shown.json()["detail"]
+    assert "[2J" in job.json()["detail"]
+    assert len(shown.json()["detail"]) < 500
+    assert shown.json()["detail"].isprintable()
+    assert job.json()["detail"].isprintable()
 
 
 @pytest.mark.parametrize(

@@ -60,3 +60,17 @@ def test_an_old_structure_set_is_fetched_and_has_no_report(tmp_path: Path) -> No
     assert (shown["state"], shown["templates"]) == ("done", [])
     assert rtstruct.content == b"structures"
     expect_problem(report, 404, "not-found", "wrote no reports")
+
+
+def test_what_has_no_series_any_more_is_not_compared(tmp_path: Path) -> None:
+    """Whoever asks cannot mend it, and learns nothing of where the server keeps its files."""
+    settings, leases, job = claim_old_job(tmp_path)
+    stored = ResultStore(tmp_path).keep(job.id, job.fence, FILES)
+    outputs = (OutputRecord("generic", "rtstruct.dcm"),)
+    leases.finish(job, NewResult(stored.folder, stored.files, outputs, (), (), {}))
+
+    with TestClient(create_app(settings), headers=SHOWN) as client:
+        compared = client.get(f"/v1/jobs/{job.id}/comparison", params={"with": job.id})
+
+    expect_problem(compared, 409, "conflict", "not kept any more")
+    assert str(tmp_path) not in compared.text

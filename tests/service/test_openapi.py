@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -30,16 +31,24 @@ def test_every_route_of_the_interface_answers_problems() -> None:
     """No client should have to parse two kinds of errors."""
     document = yaml.safe_load(build_openapi())
     operations = [
-        operation
-        for path, operations in document["paths"].items()
-        if path.startswith("/v1")
-        for operation in operations.values()
+        operation for operations in document["paths"].values() for operation in operations.values()
     ]
 
     assert operations
     for operation in operations:
         for status in ("4XX", "5XX"):
             assert list(operation["responses"][status]["content"]) == ["application/problem+json"]
+
+
+def test_every_parameter_of_a_path_is_described() -> None:
+    """Without it the file is no valid OpenAPI, and nobody can make a client of it."""
+    document = yaml.safe_load(build_openapi())
+
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            parameters = operation.get("parameters", [])
+            described = {one["name"] for one in parameters if one["in"] == "path"}
+            assert described == set(re.findall(r"{(\w+)}", path)), path
 
 
 def test_the_service_loads_no_runtime() -> None:

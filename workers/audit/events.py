@@ -165,9 +165,17 @@ FORMS: Mapping[AuditEvent, EventForm] = {
         STUDY_DELETED, "D", "what came in goes, after its jobs or without any", life_cycle="15"
     ),
     AuditEvent.LOGIN_FAILED: EventForm(
-        AUTHENTICATION, "E", "a request is answered with 401", LOGIN
+        AUTHENTICATION,
+        "E",
+        "a request is answered with 401, or with 429 after too many of these",
+        LOGIN,
     ),
-    AuditEvent.ACCESS_REFUSED: EventForm(ALERT, "E", "a request is answered with 403", RESTRICTED),
+    AuditEvent.ACCESS_REFUSED: EventForm(
+        ALERT,
+        "E",
+        "a request is answered with 403, or with 429 for its sender makes too many",
+        RESTRICTED,
+    ),
     AuditEvent.NODE_REFUSED: EventForm(
         ALERT, "E", "an association is rejected for its titles or its address", NODE
     ),

@@ -1,7 +1,7 @@
 """Refusals are recorded one by one, until somebody makes a flood of them.
 
-Each address has so many records of its own in a minute; how many there were beyond them is told by
-the next one.
+Each address has so many records of its own for one reason in a minute; how many there were beyond
+them is told by the next one.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Refusals:
     def __init__(self, store: AuditStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._windows: dict[tuple[str, str], _Window] = {}
+        self._windows: dict[tuple[str, str, str], _Window] = {}
         self._changing = threading.Lock()
 
     def note(self, entry: AuditEntry) -> None:
         """Record a refusal; where it cannot be, that is logged, and it is refused all the same."""
         address = entry.actor.address if entry.actor else ""
         with self._changing:
-            folded = self._count((entry.event, address))
+            folded = self._count((entry.event, address, str(entry.details.get("fault", ""))))
         if folded is None:
             return
         if folded:
@@ -54,7 +54,7 @@ class Refusals:
         except SQLAlchemyError:
             log.exception("a refusal could not be recorded: %s", entry.event)
 
-    def _count(self, key: tuple[str, str]) -> int | None:
+    def _count(self, key: tuple[str, str, str]) -> int | None:
         """How many were not recorded before this one; None where this one is not either."""
         now = self._clock()
         window = self._windows.get(key)

@@ -1,4 +1,4 @@
-"""A server in this process, and keys of every kind."""
+"""A server in this process, keys of every kind, and an issuer of tokens."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from service.access.issuer_keys import IssuerKeys
 from service.access.roles import Role
+from service.access.tokens import TokenRules, Tokens
 from service.app import create_app
+from tests.service.access.issuer import AUDIENCE, Issuer, run_issuer
 from tests.workers.processes import find_free_port
 from workers.database import migrate, open_engine
 from workers.key_store import KeyStore
 from workers.settings import Settings
+from workers.user_store import UserStore
 
 MakeKey = Callable[..., str]
+DAY_SECONDS = 86_400.0
 
 
 @pytest.fixture
@@ -71,6 +76,37 @@ def revoked_key(database: Engine, make_key: MakeKey) -> str:
     key = make_key(Role.ADMINISTRATOR, name="revoked")
     KeyStore(database).revoke("revoked")
     return key
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """One with a single RSA key."""
+    with run_issuer() as issuer:
+        yield issuer
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Of the keys' ages."""
+    return Clock()
+
+
+@pytest.fixture
+def tokens(issuer: Issuer, database: Engine, clock: Clock) -> Tokens:
+    """A judge of this issuer's tokens."""
+    rules = TokenRules(issuer.url, AUDIENCE, "realm_access.roles", "tenant")
+    keys = IssuerKeys(issuer.url, None, DAY_SECONDS, clock)
+    return Tokens(rules, keys, UserStore(database))
 
 
 def show(key: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ the one that the code's tables give is another test.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,24 +16,14 @@ from service.access.page import fill_page
 from service.access.roles import Role
 from service.app import create_app
 from tests.service.access.conftest import MakeKey, show
+from tests.service.access.role_table import PAGE, read_routes
 from workers.settings import Settings
 
-PAGE = Path(__file__).parents[3] / "docs" / "access.md"
 SHUT = (401, 403)
 
 
-def read_table(name: str) -> list[dict[str, str]]:
-    """The rows of one of the page's tables, by their headings."""
-    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- end", PAGE.read_text(), re.DOTALL)
-    assert found is not None
-    head, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()
-    ]
-    return [dict(zip(head, row, strict=True)) for row in rows]
-
-
-ROUTES = [tuple(row["route"].strip("`").split(" ")) for row in read_table("routes")]
-OPEN = [route for route, row in zip(ROUTES, read_table("routes"), strict=True) if row["anybody"]]
+TABLE = read_routes()
+OPEN = [route for route, row in TABLE.items() if row["anybody"]]
 
 
 def ask(client: TestClient, route: tuple[str, ...], headers: dict[str, str]) -> int:
@@ -56,8 +45,8 @@ def test_the_page_has_every_route() -> None:
         for method in methods
     }
 
-    assert set(ROUTES) == served
-    assert len(ROUTES) > 40
+    assert set(TABLE) == served
+    assert len(TABLE) > 40
 
 
 def test_only_the_probes_are_open() -> None:
@@ -72,15 +61,11 @@ def test_a_role_may_do_what_the_page_says(
     """No more and no less, on any route."""
     headers = show(make_key(role))
 
-    answers = {route: ask(client, route, headers) for route in ROUTES}
+    answers = {route: ask(client, route, headers) for route in TABLE}
 
-    allowed = {
-        route
-        for route, row in zip(ROUTES, read_table("routes"), strict=True)
-        if row[role.value] == "yes"
-    }
+    allowed = {route for route, row in TABLE.items() if row[role.value] == "yes"}
     assert {route for route, status in answers.items() if status not in SHUT} == allowed
-    assert {answers[route] for route in ROUTES if route not in allowed} <= {403}
+    assert {answers[route] for route in TABLE if route not in allowed} <= {403}
     assert [route for route, status in answers.items() if status >= 500] == []
 
 
@@ -108,7 +93,7 @@ def test_nobody_gets_past_the_probes(
         ("GET", "/v1/jobs/"),
     ]
 
-    answers = {route: ask(client, route, headers) for route in [*ROUTES, *nowhere]}
+    answers = {route: ask(client, route, headers) for route in [*TABLE, *nowhere]}
 
     if shown == "no role":  # somebody, who may know that there is nothing there
         assert {answers.pop(route) for route in nowhere} <= {403, 404, 405}

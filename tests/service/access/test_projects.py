@@ -146,6 +146,11 @@ def test_arrivals_and_the_page_are_parted(
     pages = {name: http.get("/").text for name, http in people.items()}
 
     assert [one["project"] for one in arrivals["red"]] == ["red"]
+    beyond = [
+        people["red"].get("/v1/arrivals", params={"after": arrivals["blue"][0]["id"]}),
+        people["red"].get("/v1/jobs", params={"after": jobs["blue"]}),
+    ]
+    assert [answer.status_code for answer in beyond] == [404, 404]
     assert [one["jobs"] for one in arrivals["blue"]] == [[jobs["blue"]]]
     assert len(arrivals["site"]) == 3
     found = {

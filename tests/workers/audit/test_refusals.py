@@ -21,9 +21,9 @@ class Clock:
         return self.now
 
 
-def refuse(address: str) -> AuditEntry:
+def refuse(address: str, **details: str) -> AuditEntry:
     """One refusal of an address."""
-    return AuditEntry(AuditEvent.LOGIN_FAILED, actor=Actor("", address))
+    return AuditEntry(AuditEvent.LOGIN_FAILED, actor=Actor("", address), details=details)
 
 
 @pytest.fixture
@@ -47,6 +47,19 @@ def test_a_flood_is_folded_and_counted(store: AuditStore) -> None:
 
     assert during == RECORDS + 1
     assert (last.actor.address, last.details) == ("10.0.0.6", {"folded": 70})
+
+
+def test_a_reason_is_not_folded_away_by_another(store: AuditStore) -> None:
+    """That the limit was reached must be seen, however many came before it."""
+    refusals = Refusals(store, Clock())
+    for _ in range(RECORDS + 1):
+        refusals.note(refuse("10.0.0.6", fault="unknown-key"))
+    refusals.note(refuse("10.0.0.6", fault="too-many-requests"))
+
+    *_, last = store.search(AuditFilter())
+
+    assert store.count(AuditFilter()) == RECORDS + 1
+    assert last.details == {"fault": "too-many-requests"}
 
 
 def test_a_refusal_does_not_fail_with_its_record(engine: Engine, store: AuditStore) -> None:
