@@ -23,13 +23,20 @@ from pydicom.uid import (
 )
 from pydicom.values import converters
 
-from contouring.dicom_files import MOST_HEADER_BYTES, PREAMBLE
-from contouring.element_walk import ElementWalk, Encoding, WalkLimitError, WalkLimits
+from contouring.dicom_files import GROUP_LENGTH_BYTES, MOST_HEADER_BYTES, PREAMBLE
+from contouring.element_walk import (
+    ITEM_END,
+    ElementWalk,
+    Encoding,
+    WalkLimitError,
+    WalkLimits,
+)
 from contouring.errors import DicomLimitError
 from contouring.multiframe import SLICE_CLASSES
 
 MAGIC = PREAMBLE[128:]
 META_GROUP = 0x0002
+META_LENGTH = 0x00020000
 TRANSFER_SYNTAX = 0x00020010
 SOP_CLASS = 0x00080016
 FRAMES, ROWS, COLUMNS, BITS = 0x00280008, 0x00280010, 0x00280011, 0x00280100
@@ -37,6 +44,7 @@ PIECE_BYTES = 2**20
 LARGER = 10  # other objects than one slice: functional groups of each frame, points of contours
 BYTES_EACH = 32  # of a large file of theirs, for each element or item
 MOST_EACH = 4_000_000  # of them in any file: what pydicom makes of more takes gigabytes
+ITEM_END_BYTES = struct.pack("<HH", ITEM_END >> 16, ITEM_END & 0xFFFF)
 SHORT = 64  # bytes of what is looked at: the longest is a UID (PS3.5 9.1)
 
 
@@ -92,25 +100,45 @@ def _check_dataset(
 
 def _check_part10(content: mmap.mmap, limits: DicomLimits) -> None:
     syntax: str | None = None
+    meta_bytes = b""
 
     def note(tag: int, vr: bytes, value: memoryview) -> None:
-        nonlocal syntax
-        if tag == TRANSFER_SYNTAX:
+        nonlocal syntax, meta_bytes
+        if vr and vr.decode("latin-1") not in converters:
+            raise WalkLimitError("its meta group has an unknown VR")  # pydicom reads it once more
+        if tag == META_LENGTH:
+            meta_bytes = bytes(value[:SHORT]) if vr in (b"", b"UL") else b""
+        elif tag == TRANSFER_SYNTAX:
             if vr not in (b"", b"UI"):
                 raise WalkLimitError("its transfer syntax is not written as a UID")
             syntax = _read_uid(tag, value)
 
     walk = ElementWalk(content, len(PREAMBLE), Encoding(), limits.walk, note)
     start = walk.go(META_GROUP)
-    if content[start : start + 2] == b"\0\0":
-        # pydicom takes them out first, in an encoding of their own; files have none (PS3.10 7.1).
-        raise WalkLimitError("it has a command (group 0000), which no file may have")
+    _check_begin(content[start : start + 8])
     if syntax is None:
         syntax = _guess_syntax(content[start : start + 6])
     if syntax == DeflatedExplicitVRLittleEndian:
-        _check_dataset(_inflate(content, start, limits), 0, syntax, limits, len(content))
+        if meta_bytes != struct.pack("<L", start - len(PREAMBLE) - GROUP_LENGTH_BYTES):
+            # By which its reader finds what is deflated.
+            raise WalkLimitError("its meta group is not as long as it says")
+        inflated = _inflate(content, start, limits)
+        _check_begin(inflated[:8])
+        _check_dataset(inflated, 0, syntax, limits, len(content))
     else:
         _check_dataset(content, start, syntax, limits, len(content))
+
+
+def _check_begin(begin: bytes) -> None:
+    """Refuse a data set of whose beginning pydicom makes something else (PS3.10 7.1)."""
+    if begin[:2] == b"\0\0":  # it takes them out first, in an encoding of their own
+        raise WalkLimitError("it has a command (group 0000), which no file may have")
+    if (
+        len(begin) == 8 and begin[:2] == b"\2\0"
+    ):  # and these, of what was deflated, it takes for the file's
+        raise WalkLimitError("it has a second meta group, which no file may have")
+    if begin[:4] == ITEM_END_BYTES:  # which it passes over
+        raise WalkLimitError("it begins with the end of an item")
 
 
 def _guess_syntax(begin: bytes) -> str:

@@ -167,6 +167,17 @@ OUT_OF_STEP = {
     "syntax-padded-big-endian": "its element (0002,0010) is 80 bytes, over 64",
     "syntax-as-bytes": "its transfer syntax is not written as a UID",
     "class-padded": "its element (0008,0016) is 86 bytes, over 64",
+    "meta-of-an-unknown-vr": "its meta group has an unknown VR",
+    "meta-with-a-sequence": "its sequences are nested deeper than 32",
+    "end-of-an-item-first": "it begins with the end of an item",
+    "deflated-second-meta": "it has a second meta group, which no file may have",
+    "deflated-elsewhere": "its meta group is not as long as it says",
+    "fragments-then-no-fragment": "its sequences are nested deeper than 32",
+    "end-within-a-fragment": "its sequences are nested deeper than 32",
+    "value-without-end-in-an-item": "a value in one of its sequences has no end",
+    "explicit-in-unknown": "its sequences are nested deeper than 32",
+    "sequence-said-to-be-unknown": "its sequences are nested deeper than 32",
+    "element-longer-than-its-item": "its sequences are nested deeper than 32",
 }
 
 
