@@ -7,7 +7,6 @@ deflated data is inflated piece by piece and forgotten, and the rest is looked a
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 import zlib
 from contextlib import closing
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -79,26 +79,39 @@ def check_file(path: Path, limits: DicomLimits, name: str = "") -> None:
     with path.open("rb") as file:
         if file.read(len(PREAMBLE))[128:] != MAGIC:
             return
-        size = os.fstat(file.fileno()).st_size
         try:
-            if size > limits.file_bytes:
-                raise WalkLimitError(f"it is {size} bytes, over {limits.file_bytes}")
             with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
                 _check_part10(content, limits)
         except WalkLimitError as error:
-            raise DicomLimitError(name or path.name, str(error)) from error
+            sop_class = UID(error.sop_class_uid)
+            other = sop_class if sop_class.is_valid and sop_class not in SLICE_CLASSES else ""
+            raise DicomLimitError(name or path.name, str(error), other) from error
 
 
 def _check_dataset(
-    content: bytes | mmap.mmap, start: int, syntax: str, limits: DicomLimits, file_bytes: int
+    content: bytes | mmap.mmap,
+    start: int,
+    syntax: str,
+    limits: DicomLimits,
+    file_bytes: int,
+    fault: str,
 ) -> None:
+    """`fault`: what is wrong with it already; of what is still to be seen."""
     encoding = Encoding(syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian)
     looks = _Looks(limits, encoding, file_bytes)
-    ElementWalk(content, start, encoding, limits.walk, looks.take).go()
-    looks.check()
+    try:
+        ElementWalk(content, start, encoding, limits.walk, looks.take).go()
+        if fault:
+            raise WalkLimitError(fault)
+        looks.check()
+    except WalkLimitError as error:
+        error.sop_class_uid = looks.sop_class
+        raise
 
 
 def _check_part10(content: mmap.mmap, limits: DicomLimits) -> None:
+    size = len(content)
+    fault = f"it is {size} bytes, over {limits.file_bytes}" if size > limits.file_bytes else ""
     syntax: str | None = None
     meta_bytes = b""
 
@@ -122,11 +135,11 @@ def _check_part10(content: mmap.mmap, limits: DicomLimits) -> None:
         if meta_bytes != struct.pack("<L", start - len(PREAMBLE) - GROUP_LENGTH_BYTES):
             # By which its reader finds what is deflated.
             raise WalkLimitError("its meta group is not as long as it says")
-        inflated = _inflate(content, start, limits)
+        inflated, inflation_fault = _inflate(content, start, limits)
         _check_begin(inflated[:8])
-        _check_dataset(inflated, 0, syntax, limits, len(content))
+        _check_dataset(inflated, 0, syntax, limits, size, fault or inflation_fault)
     else:
-        _check_dataset(content, start, syntax, limits, len(content))
+        _check_dataset(content, start, syntax, limits, size, fault)
 
 
 def _check_begin(begin: bytes) -> None:
@@ -163,8 +176,8 @@ def _take_short(tag: int, value: memoryview) -> bytes:
     return bytes(value)
 
 
-def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> bytes:
-    """What a header may be of; the rest is counted."""
+def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> tuple[bytes, str]:
+    """What a header may be of, and what is wrong with the rest, which is counted."""
     compressed = len(content) - start
     by_ratio = max(limits.inflate_ratio_bytes, int(compressed * limits.inflate_ratio))
     most = min(limits.inflated_bytes, by_ratio)
@@ -180,13 +193,13 @@ def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> bytes:
             pending = stream.unconsumed_tail
             inflated += len(piece)
             if inflated > most:
-                raise WalkLimitError(f"it inflates to more than {most} bytes")
+                return bytes(head), f"it inflates to more than {most} bytes"
             head += piece[: max(0, MOST_HEADER_BYTES - len(head))]
     except zlib.error as error:
         if not head:
             raise WalkLimitError("what it says is deflated cannot be inflated") from error
         # else as far as it goes; whoever reads it says so
-    return bytes(head)
+    return bytes(head), ""
 
 
 class _Looks:
@@ -196,14 +209,14 @@ class _Looks:
         self._limits = limits
         self._file_bytes = file_bytes
         self._order: Literal["little", "big"] = "little" if encoding.is_little_endian else "big"
-        self._sop_class = ""
+        self.sop_class = ""
         self._numbers: dict[int, int] = {}
 
     def take(self, tag: int, _vr: bytes, value: memoryview) -> WalkLimits | None:
         """Note a value; what is not one slice may have more elements."""
         if tag == SOP_CLASS:
-            self._sop_class = _read_uid(tag, value)
-            if self._sop_class != CTImageStorage:
+            self.sop_class = _read_uid(tag, value)
+            if self.sop_class != CTImageStorage:
                 walk = self._limits.walk
                 by_size = min(self._file_bytes // BYTES_EACH, MOST_EACH)
                 return replace(
@@ -221,7 +234,7 @@ class _Looks:
 
     def check(self) -> None:
         """Hold a CT to its limits; other objects are not decoded."""
-        if self._sop_class not in SLICE_CLASSES:
+        if self.sop_class not in SLICE_CLASSES:
             return
         for tag, what, most in (
             (ROWS, "rows", self._limits.side),

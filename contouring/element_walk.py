@@ -24,7 +24,9 @@ NO_END = 1 << 62
 
 
 class WalkLimitError(ValueError):
-    """More than a limit allows, in words."""
+    """More than a limit allows, in words; `sop_class_uid`: of what, where that is known."""
+
+    sop_class_uid = ""
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,8 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
     if wish is not None:
         check_order(wish, context)
     with wanting_slices_or_zip():
-        search = find_series(
-            [file.path for file in upload.files], {file.path: file.name for file in upload.files}
-        )
-    checksums = {file.path: file.sha256 for file in upload.files}
+        search = find_series(list(upload.series.names), upload.series.names)
+    checksums = {file.path: file.sha256 for file in upload.series.files}
     jobs: list[Job] = []
     refused = list(search.refused)
     for series in search.series:
@@ -60,7 +58,7 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
             [f"Series {one.series_instance_uid}: {one.fault}: {one.reason}" for one in refused]
         )
     context.reconciler.wake()
-    return Intake(tuple(jobs), tuple(refused), search.ignored)
+    return Intake(tuple(jobs), tuple(refused), (*search.ignored, *upload.series.left_out))
 
 
 def _read_wish(fields: UploadFields) -> Order | None:
