@@ -77,6 +77,7 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.UnknownDestinationError: HTTPStatus.NOT_FOUND,
     errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.BackupError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.DataLockedError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.JobError: HTTPStatus.CONFLICT,
     errors.UnknownJobError: HTTPStatus.NOT_FOUND,
     errors.WrongJobStateError: HTTPStatus.CONFLICT,

@@ -47,6 +47,7 @@
     │   └── UnknownDestinationError
     ├── StorageFullError              the data folder has no room for more
     ├── BackupError                   one that cannot be made, or must not be put back
+    ├── DataLockedError               a data folder that a restore or a server uses
     └── JobError
         ├── UnknownJobError
         ├── WrongJobStateError
@@ -103,6 +104,7 @@ from contouring.errors.models import (
 from contouring.errors.operation import (
     AddressRefusedError,
     BackupError,
+    DataLockedError,
     DeliveryError,
     JobCancelledError,
     JobError,
@@ -131,6 +133,7 @@ __all__ = [
     "BrokenZipError",
     "ConfigurationError",
     "CrossSiteError",
+    "DataLockedError",
     "DeliveryError",
     "DerivationError",
     "DicomLimitError",
