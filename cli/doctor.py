@@ -33,6 +33,7 @@ def doctor(
     Leaves with 1 where the runtime that OARLOCK_RUNTIME asks for cannot be used.
     """
     # Loads the runtimes, which most other commands do without.
+    from contouring.decoders import find_filtered
     from models.processor import read_processor
     from models.runtimes.check_up import examine_runtimes
 
@@ -46,6 +47,7 @@ def doctor(
     findings = examine_runtimes(settings.engine_folder, usual)
     used = _find_used(findings, settings.runtime)
     timings, advice = ([], []) if used is None else _time(bundles, settings)
+    is_filtered = find_filtered()
     if as_json:
         answer = {
             "processor": asdict(processor),
@@ -53,6 +55,7 @@ def doctor(
             "runtime": {"wanted": settings.runtime, "used": used and used.name},
             "runtimes": [asdict(one) for one in findings],
             "engines": str(settings.engine_folder),
+            "decoders": {"filtered": is_filtered},
             "models": [asdict(one) for one in timings],
             "advice": advice,
         }
@@ -66,6 +69,11 @@ def doctor(
             told = [f"{one.model}: {line}" for one in timings for line in _tell(one)]
             for line in (*told, *advice):
                 out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not is_filtered:
+        warn(
+            "decoders of compressed pixels may make any system call here, for the kernel or the "
+            "container refuses a filter (seccomp): see docs/security.md."
+        )
     if used is None:
         err.print(
             f"OARLOCK_RUNTIME={settings.runtime} cannot be used on this machine.", highlight=False
