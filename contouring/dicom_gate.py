@@ -50,8 +50,8 @@ SHORT = 64  # bytes of what is looked at: the longest is a UID (PS3.5 9.1)
 
 @dataclass(frozen=True)
 class DicomLimits:
-    """`side`, `frames` and `bits`: of CTs; `inflated_bytes`: of deflated files, whose ratio counts
-    from `inflate_ratio_bytes` on."""
+    """`side`, `least_side`, `frames` and `bits`: of CTs; `inflated_bytes`: of deflated files, whose
+    ratio counts from `inflate_ratio_bytes` on."""
 
     file_bytes: int = 2**30
     depth: int = 32
@@ -59,6 +59,7 @@ class DicomLimits:
     items: int = 20_000
     value_bytes: int = 16 * 2**20
     side: int = 2048
+    least_side: int = 16
     frames: int = 4000
     bits: int = 16
     inflated_bytes: int = 256 * 2**20
@@ -226,7 +227,9 @@ class _Looks:
                     fragments=LARGER * walk.fragments,
                 )
         elif tag in (ROWS, COLUMNS, BITS):
-            self._numbers[tag] = int.from_bytes(_take_short(tag, value), self._order)
+            number = _take_short(tag, value)
+            if len(number) > 1:  # else it breaks off
+                self._numbers[tag] = int.from_bytes(number, self._order)
         elif tag == FRAMES:
             digits = _take_short(tag, value).strip(b" \0")
             self._numbers[tag] = int(digits) if digits.isdigit() else 0
@@ -245,3 +248,8 @@ class _Looks:
             found = self._numbers.get(tag, 0)
             if found > most:
                 raise WalkLimitError(f"it declares {found} {what}, over {most}")
+        least = self._limits.least_side
+        for tag, what in ((ROWS, "rows"), (COLUMNS, "columns")):
+            # What says nothing of them is refused by whoever reads it, in its own words.
+            if self._numbers.get(tag, least) < least:
+                raise WalkLimitError(f"it declares {self._numbers[tag]} {what}, under {least}")

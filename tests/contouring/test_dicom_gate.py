@@ -50,6 +50,7 @@ LIMITS = DicomLimits(
     items=20,
     value_bytes=300,
     side=64,
+    least_side=4,
     frames=7,
     bits=16,
     inflated_bytes=9_000,
@@ -220,6 +221,10 @@ def test_a_length_that_only_claims_to_be_long_is_refused(check: Check) -> None:
         ((4, 4, 16), b"8", "8 frames"),
         ((4, 4, 16), b"999999999999", "999999999999 frames"),
         ((65535, 65535, 16), None, "65535 rows"),
+        ((4, 4, 16), None, ""),
+        ((3, 4, 16), None, "3 rows, under 4"),
+        ((4, 3, 16), None, "3 columns, under 4"),
+        ((0, 4, 16), None, "0 rows, under 4"),
     ],
 )
 def test_pixels_have_a_size_before_there_is_room_for_them(
@@ -230,6 +235,17 @@ def test_pixels_have_a_size_before_there_is_room_for_them(
 
     assert fault in found
     assert bool(found) == bool(fault)
+
+
+@pytest.mark.parametrize("sizes", [(16, 16, 16), (2048, 2048, 16)])
+def test_the_defaults_take_what_scanners_write(check: Check, sizes: tuple[int, int, int]) -> None:
+    """To the edge on both sides."""
+    rows, columns, bits = sizes
+    beyond = -1 if rows == 16 else 1
+
+    assert check(write_ct(sizes=sizes), DicomLimits()) == ""
+    assert "rows" in check(write_ct(sizes=(rows + beyond, columns, bits)), DicomLimits())
+    assert "columns" in check(write_ct(sizes=(rows, columns + beyond, bits)), DicomLimits())
 
 
 def test_other_objects_have_any_size(check: Check) -> None:
