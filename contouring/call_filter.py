@@ -90,7 +90,7 @@ def install_filter() -> bool:
     if machine is None or sys.maxsize <= 2**32:
         return False
     steps = tuple(_assemble(machine))
-    instructions = (_Instruction * len(steps))(*steps)
+    instructions = (_Instruction * len(steps))(*(_Instruction(*step) for step in steps))
     program = _Program(len(steps), instructions)
     kernel = ctypes.CDLL(None, use_errno=True)
     answer = kernel.syscall(machine.seccomp, SET_MODE_FILTER, ALL_THREADS, ctypes.byref(program))
