@@ -147,9 +147,8 @@ def _check_begin(begin: bytes) -> None:
     """Refuse a data set of whose beginning pydicom makes something else (PS3.10 7.1)."""
     if begin[:2] == b"\0\0":  # it takes them out first, in an encoding of their own
         raise WalkLimitError("it has a command (group 0000), which no file may have")
-    if (
-        len(begin) == 8 and begin[:2] == b"\2\0"
-    ):  # and these, of what was deflated, it takes for the file's
+    # What was deflated may have one; less than 8 bytes are what a broken file ends with.
+    if begin[:2] == b"\2\0" and len(begin) == 8:
         raise WalkLimitError("it has a second meta group, which no file may have")
     if begin[:4] == ITEM_END_BYTES:  # which it passes over
         raise WalkLimitError("it begins with the end of an item")

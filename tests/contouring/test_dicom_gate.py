@@ -25,7 +25,6 @@ from contouring.element_walk import ElementWalk
 from contouring.errors import DicomLimitError
 from contouring.stacks import MOST_SLICES
 from tests.contouring.encodings import encode
-from tests.hostile.attacks import build_attacks, find_bombs
 from tests.hostile.crafted_dicom import (
     ITEM,
     ITEM_END,
@@ -159,34 +158,6 @@ def test_a_ct_may_have_as_many_frames_as_a_series_has_slices(check: Check) -> No
     """At the edge."""
     assert check(write_ct(frames=str(MOST_SLICES).encode()), DicomLimits()) == ""
     assert "frames" in check(write_ct(frames=str(MOST_SLICES + 1).encode()), DicomLimits())
-
-
-OUT_OF_STEP = {
-    "command-before-the-data-set": "it has a command (group 0000), which no file may have",
-    "syntax-absent-big-endian": "its sequences are nested deeper than 32",
-    "syntax-nul-deflated": "its sequences are nested deeper than 32",
-    "syntax-padded-big-endian": "its element (0002,0010) is 80 bytes, over 64",
-    "syntax-as-bytes": "its transfer syntax is not written as a UID",
-    "class-padded": "its element (0008,0016) is 86 bytes, over 64",
-    "meta-of-an-unknown-vr": "its meta group has an unknown VR",
-    "meta-with-a-sequence": "its sequences are nested deeper than 32",
-    "end-of-an-item-first": "it begins with the end of an item",
-    "deflated-second-meta": "it has a second meta group, which no file may have",
-    "deflated-elsewhere": "its meta group is not as long as it says",
-    "fragments-then-no-fragment": "its sequences are nested deeper than 32",
-    "end-within-a-fragment": "its sequences are nested deeper than 32",
-    "value-without-end-in-an-item": "a value in one of its sequences has no end",
-    "explicit-in-unknown": "its sequences are nested deeper than 32",
-    "sequence-said-to-be-unknown": "its sequences are nested deeper than 32",
-    "element-longer-than-its-item": "its sequences are nested deeper than 32",
-}
-
-
-@pytest.mark.parametrize("name", OUT_OF_STEP)
-def test_the_gate_reads_in_the_encoding_in_which_pydicom_reads(check: Check, name: str) -> None:
-    """Else what is a bomb to the one is nothing to the other."""
-    assert name in find_bombs()
-    assert check(build_attacks()[name], DicomLimits()) == OUT_OF_STEP[name]
 
 
 def test_what_cannot_be_inflated_at_all_is_refused(check: Check) -> None:
