@@ -6,6 +6,7 @@ import signal
 import threading
 
 from cli.console import out
+from workers.data_lock import sharing_data
 from workers.logs import set_up_logs
 from workers.private_files import keep_files_private
 from workers.settings import Settings
@@ -26,13 +27,13 @@ def dimse() -> None:
     settings = Settings()
     set_up_logs(settings.log_format)
     check_node_start(settings)
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     port = settings.dimse_port or DEFAULT_PORT
-    node = Node(settings, port)
-    node.start()
-    out.print(f"{settings.ae_title} is at {settings.dimse_host}:{port}", highlight=False)
-    stopping.wait()
-    node.stop()
+    with sharing_data(settings.data):
+        node = Node(settings, port)
+        node.start()
+        out.print(f"{settings.ae_title} is at {settings.dimse_host}:{port}", highlight=False)
+        stopping.wait()
+        node.stop()

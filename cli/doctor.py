@@ -46,6 +46,7 @@ def doctor(
     findings = examine_runtimes(settings.engine_folder, usual)
     used = _find_used(findings, settings.runtime)
     timings, advice = ([], []) if used is None else _time(bundles, settings)
+    fault = _find_decoder_fault()
     if as_json:
         answer = {
             "processor": asdict(processor),
@@ -53,6 +54,7 @@ def doctor(
             "runtime": {"wanted": settings.runtime, "used": used and used.name},
             "runtimes": [asdict(one) for one in findings],
             "engines": str(settings.engine_folder),
+            "decoders": {"fault": fault},
             "models": [asdict(one) for one in timings],
             "advice": advice,
         }
@@ -66,11 +68,29 @@ def doctor(
             told = [f"{one.model}: {line}" for one in timings for line in _tell(one)]
             for line in (*told, *advice):
                 out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if fault:
+        warn(f"compressed pixels: {fault}")
     if used is None:
         err.print(
             f"OARLOCK_RUNTIME={settings.runtime} cannot be used on this machine.", highlight=False
         )
         raise typer.Exit(FAILURE)
+
+
+def _find_decoder_fault() -> str:
+    """Empty where decoders of compressed pixels run, held to few system calls."""
+    from contouring.decoders import find_filtered
+
+    try:
+        is_filtered = find_filtered()
+    except OSError as error:
+        return f"{error}."
+    if is_filtered:
+        return ""
+    return (
+        "their decoders may make any system call here, for the kernel or the container refuses a "
+        "filter (seccomp); see docs/security.md."
+    )
 
 
 def _find_used(findings: Sequence[RuntimeFinding], wanted: RuntimeName) -> RuntimeFinding | None:

@@ -14,6 +14,7 @@ from cli.console import FAILURE, err, out, warn
 from models.bundles import RELEASED, find_bundles
 from models.templates import find_templates
 from workers.companion import Companion
+from workers.data_lock import sharing_data
 from workers.database import migrate, open_engine
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
@@ -33,7 +34,11 @@ def serve() -> None:
     settings = Settings()
     set_up_logs(settings.log_format)
     signal.signal(signal.SIGTERM, _exit_on_signal)
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with sharing_data(settings.data):
+        _serve_all(settings)
+
+
+def _serve_all(settings: Settings) -> None:
     if settings.redis_url is not None:
         _serve(settings, None)
         return
@@ -55,15 +60,15 @@ def service() -> None:
     settings = Settings()
     set_up_logs(settings.log_format)
     settings.require_redis_url()
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = open_engine(settings.sql_url)
-    migrate(engine)
-    check_http_start(settings, engine)
-    engine.dispose()
-    out.print(f"Oarlock is at {settings.own_url}/", highlight=False)
-    server = build_http_server(settings, SERVICE_STOP_SECONDS)
-    with suppress(KeyboardInterrupt):
-        server.run()
+    with sharing_data(settings.data):
+        engine = open_engine(settings.sql_url)
+        migrate(engine)
+        check_http_start(settings, engine)
+        engine.dispose()
+        out.print(f"Oarlock is at {settings.own_url}/", highlight=False)
+        server = build_http_server(settings, SERVICE_STOP_SECONDS)
+        with suppress(KeyboardInterrupt):
+            server.run()
     if not server.started:
         raise typer.Exit(FAILURE)
 

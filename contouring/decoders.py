@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from contouring.frames import Frame
 
 PACKAGES = Path(__file__).resolve().parents[1]
-READY = b"ready\n"
+READY, READY_UNFILTERED = b"ready\n", b"ready, with all system calls\n"
 COMMAND = (sys.executable, "-m", "contouring.frame_decoder")
 ANSWER_SECONDS = 90.0
 LONGEST_LINE = 4096
@@ -78,6 +78,18 @@ class Decoders:
             return decoder
 
 
+def find_filtered(command: tuple[str, ...] = COMMAND, seconds: float = ANSWER_SECONDS) -> bool:
+    """Whether this machine's decoders are held to few system calls (`contouring.call_filter`).
+
+    Raises `OSError` where a decoder does not start.
+    """
+    decoder = _Decoder(command)
+    try:
+        return decoder.tell_filtered(seconds)
+    finally:
+        decoder.end()
+
+
 class _Decoder:
     def __init__(self, command: tuple[str, ...]) -> None:
         self._process = subprocess.Popen(  # nosec B603 # a command of this file
@@ -88,7 +100,19 @@ class _Decoder:
             cwd="/",
             env=build_environment(),
         )
-        self._is_ready = False
+        self._is_ready = self._is_filtered = False
+
+    def tell_filtered(self, seconds: float) -> bool:
+        """As `find_filtered`."""
+        clock = Timer(seconds, self._process.kill)
+        clock.start()
+        try:
+            self._await_ready()
+        except EOFError as error:
+            raise OSError("a decoder of compressed pixels does not start") from error
+        finally:
+            clock.cancel()
+        return self._is_filtered
 
     def decode(self, frame: Frame, seconds: float) -> NDArray[np.integer]:
         late = Event()
@@ -120,9 +144,10 @@ class _Decoder:
         if self._is_ready:
             return
         assert self._process.stdout is not None
-        if self._process.stdout.readline(LONGEST_LINE) != READY:
+        line = self._process.stdout.readline(LONGEST_LINE)
+        if line not in (READY, READY_UNFILTERED):
             raise EOFError
-        self._is_ready = True
+        self._is_ready, self._is_filtered = True, line == READY
 
     def _ask(self, frame: Frame) -> NDArray[np.integer]:
         assert self._process.stdin is not None

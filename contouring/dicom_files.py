@@ -14,14 +14,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.filewriter import write_file_meta_info
+from pydicom.hooks import hooks, raw_element_vr
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.valuerep import VR
 
 from contouring.errors import NoCTSeriesError
 from contouring.input_policies import refusal
@@ -141,6 +145,21 @@ def declared_bytes(dataset: Dataset) -> int:
     """Bytes of all frames as they are when nothing is compressed."""
     frames = int(dataset.get("NumberOfFrames") or 1)
     return frames * int(dataset.Rows) * int(dataset.Columns) * (int(dataset.BitsAllocated) // 8)
+
+
+def _find_vr(raw: RawDataElement, data: dict[str, Any], **others: Any) -> None:
+    """Private elements of no said VR stay bytes; pydicom would ask its table of their creators.
+
+    What to them is a sequence need not look like one, so that `contouring.element_walk` would pass
+    over it.
+    """
+    if raw.tag.is_private and not raw.tag.is_private_creator and raw.VR in (None, VR.UN):
+        data["VR"] = VR.UN
+    else:
+        raw_element_vr(raw, data, **others)
+
+
+hooks.register_callback("raw_element_vr", _find_vr)
 
 
 def _read_up_to(last_tag: int, path: Path) -> Dataset:

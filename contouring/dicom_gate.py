@@ -7,7 +7,6 @@ deflated data is inflated piece by piece and forgotten, and the rest is looked a
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 import zlib
 from contextlib import closing
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -23,13 +23,20 @@ from pydicom.uid import (
 )
 from pydicom.values import converters
 
-from contouring.dicom_files import MOST_HEADER_BYTES, PREAMBLE
-from contouring.element_walk import ElementWalk, Encoding, WalkLimitError, WalkLimits
+from contouring.dicom_files import GROUP_LENGTH_BYTES, MOST_HEADER_BYTES, PREAMBLE
+from contouring.element_walk import (
+    ITEM_END,
+    ElementWalk,
+    Encoding,
+    WalkLimitError,
+    WalkLimits,
+)
 from contouring.errors import DicomLimitError
 from contouring.multiframe import SLICE_CLASSES
 
 MAGIC = PREAMBLE[128:]
 META_GROUP = 0x0002
+META_LENGTH = 0x00020000
 TRANSFER_SYNTAX = 0x00020010
 SOP_CLASS = 0x00080016
 FRAMES, ROWS, COLUMNS, BITS = 0x00280008, 0x00280010, 0x00280011, 0x00280100
@@ -37,13 +44,14 @@ PIECE_BYTES = 2**20
 LARGER = 10  # other objects than one slice: functional groups of each frame, points of contours
 BYTES_EACH = 32  # of a large file of theirs, for each element or item
 MOST_EACH = 4_000_000  # of them in any file: what pydicom makes of more takes gigabytes
+ITEM_END_BYTES = struct.pack("<HH", ITEM_END >> 16, ITEM_END & 0xFFFF)
 SHORT = 64  # bytes of what is looked at: the longest is a UID (PS3.5 9.1)
 
 
 @dataclass(frozen=True)
 class DicomLimits:
-    """`side`, `frames` and `bits`: of CTs; `inflated_bytes`: of deflated files, whose ratio counts
-    from `inflate_ratio_bytes` on."""
+    """`side`, `least_side`, `frames` and `bits`: of CTs; `inflated_bytes`: of deflated files, whose
+    ratio counts from `inflate_ratio_bytes` on."""
 
     file_bytes: int = 2**30
     depth: int = 32
@@ -51,6 +59,7 @@ class DicomLimits:
     items: int = 20_000
     value_bytes: int = 16 * 2**20
     side: int = 2048
+    least_side: int = 16
     frames: int = 4000
     bits: int = 16
     inflated_bytes: int = 256 * 2**20
@@ -71,46 +80,78 @@ def check_file(path: Path, limits: DicomLimits, name: str = "") -> None:
     with path.open("rb") as file:
         if file.read(len(PREAMBLE))[128:] != MAGIC:
             return
-        size = os.fstat(file.fileno()).st_size
         try:
-            if size > limits.file_bytes:
-                raise WalkLimitError(f"it is {size} bytes, over {limits.file_bytes}")
             with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
                 _check_part10(content, limits)
         except WalkLimitError as error:
-            raise DicomLimitError(name or path.name, str(error)) from error
+            sop_class = UID(error.sop_class_uid)
+            other = sop_class if sop_class.is_valid and sop_class not in SLICE_CLASSES else ""
+            raise DicomLimitError(name or path.name, str(error), other) from error
 
 
 def _check_dataset(
-    content: bytes | mmap.mmap, start: int, syntax: str, limits: DicomLimits, file_bytes: int
+    content: bytes | mmap.mmap,
+    start: int,
+    syntax: str,
+    limits: DicomLimits,
+    file_bytes: int,
+    fault: str,
 ) -> None:
+    """`fault`: what is wrong with it already; of what is still to be seen."""
     encoding = Encoding(syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian)
     looks = _Looks(limits, encoding, file_bytes)
-    ElementWalk(content, start, encoding, limits.walk, looks.take).go()
-    looks.check()
+    try:
+        ElementWalk(content, start, encoding, limits.walk, looks.take).go()
+        if fault:
+            raise WalkLimitError(fault)
+        looks.check()
+    except WalkLimitError as error:
+        error.sop_class_uid = looks.sop_class
+        raise
 
 
 def _check_part10(content: mmap.mmap, limits: DicomLimits) -> None:
+    size = len(content)
+    fault = f"it is {size} bytes, over {limits.file_bytes}" if size > limits.file_bytes else ""
     syntax: str | None = None
+    meta_bytes = b""
 
     def note(tag: int, vr: bytes, value: memoryview) -> None:
-        nonlocal syntax
-        if tag == TRANSFER_SYNTAX:
+        nonlocal syntax, meta_bytes
+        if vr and vr.decode("latin-1") not in converters:
+            raise WalkLimitError("its meta group has an unknown VR")  # pydicom reads it once more
+        if tag == META_LENGTH:
+            meta_bytes = bytes(value[:SHORT]) if vr in (b"", b"UL") else b""
+        elif tag == TRANSFER_SYNTAX:
             if vr not in (b"", b"UI"):
                 raise WalkLimitError("its transfer syntax is not written as a UID")
             syntax = _read_uid(tag, value)
 
     walk = ElementWalk(content, len(PREAMBLE), Encoding(), limits.walk, note)
     start = walk.go(META_GROUP)
-    if content[start : start + 2] == b"\0\0":
-        # pydicom takes them out first, in an encoding of their own; files have none (PS3.10 7.1).
-        raise WalkLimitError("it has a command (group 0000), which no file may have")
+    _check_begin(content[start : start + 8])
     if syntax is None:
         syntax = _guess_syntax(content[start : start + 6])
     if syntax == DeflatedExplicitVRLittleEndian:
-        _check_dataset(_inflate(content, start, limits), 0, syntax, limits, len(content))
+        if meta_bytes != struct.pack("<L", start - len(PREAMBLE) - GROUP_LENGTH_BYTES):
+            # By which its reader finds what is deflated.
+            raise WalkLimitError("its meta group is not as long as it says")
+        inflated, inflation_fault = _inflate(content, start, limits)
+        _check_begin(inflated[:8])
+        _check_dataset(inflated, 0, syntax, limits, size, fault or inflation_fault)
     else:
-        _check_dataset(content, start, syntax, limits, len(content))
+        _check_dataset(content, start, syntax, limits, size, fault)
+
+
+def _check_begin(begin: bytes) -> None:
+    """Refuse a data set of whose beginning pydicom makes something else (PS3.10 7.1)."""
+    if begin[:2] == b"\0\0":  # it takes them out first, in an encoding of their own
+        raise WalkLimitError("it has a command (group 0000), which no file may have")
+    # What was deflated may have one; less than 8 bytes are what a broken file ends with.
+    if begin[:2] == b"\2\0" and len(begin) == 8:
+        raise WalkLimitError("it has a second meta group, which no file may have")
+    if begin[:4] == ITEM_END_BYTES:  # which it passes over
+        raise WalkLimitError("it begins with the end of an item")
 
 
 def _guess_syntax(begin: bytes) -> str:
@@ -135,8 +176,8 @@ def _take_short(tag: int, value: memoryview) -> bytes:
     return bytes(value)
 
 
-def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> bytes:
-    """What a header may be of; the rest is counted."""
+def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> tuple[bytes, str]:
+    """What a header may be of, and what is wrong with the rest, which is counted."""
     compressed = len(content) - start
     by_ratio = max(limits.inflate_ratio_bytes, int(compressed * limits.inflate_ratio))
     most = min(limits.inflated_bytes, by_ratio)
@@ -152,13 +193,13 @@ def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> bytes:
             pending = stream.unconsumed_tail
             inflated += len(piece)
             if inflated > most:
-                raise WalkLimitError(f"it inflates to more than {most} bytes")
+                return bytes(head), f"it inflates to more than {most} bytes"
             head += piece[: max(0, MOST_HEADER_BYTES - len(head))]
     except zlib.error as error:
         if not head:
             raise WalkLimitError("what it says is deflated cannot be inflated") from error
         # else as far as it goes; whoever reads it says so
-    return bytes(head)
+    return bytes(head), ""
 
 
 class _Looks:
@@ -168,14 +209,14 @@ class _Looks:
         self._limits = limits
         self._file_bytes = file_bytes
         self._order: Literal["little", "big"] = "little" if encoding.is_little_endian else "big"
-        self._sop_class = ""
+        self.sop_class = ""
         self._numbers: dict[int, int] = {}
 
     def take(self, tag: int, _vr: bytes, value: memoryview) -> WalkLimits | None:
         """Note a value; what is not one slice may have more elements."""
         if tag == SOP_CLASS:
-            self._sop_class = _read_uid(tag, value)
-            if self._sop_class != CTImageStorage:
+            self.sop_class = _read_uid(tag, value)
+            if self.sop_class != CTImageStorage:
                 walk = self._limits.walk
                 by_size = min(self._file_bytes // BYTES_EACH, MOST_EACH)
                 return replace(
@@ -185,7 +226,9 @@ class _Looks:
                     fragments=LARGER * walk.fragments,
                 )
         elif tag in (ROWS, COLUMNS, BITS):
-            self._numbers[tag] = int.from_bytes(_take_short(tag, value), self._order)
+            number = _take_short(tag, value)
+            if len(number) > 1:  # else it breaks off
+                self._numbers[tag] = int.from_bytes(number, self._order)
         elif tag == FRAMES:
             digits = _take_short(tag, value).strip(b" \0")
             self._numbers[tag] = int(digits) if digits.isdigit() else 0
@@ -193,7 +236,7 @@ class _Looks:
 
     def check(self) -> None:
         """Hold a CT to its limits; other objects are not decoded."""
-        if self._sop_class not in SLICE_CLASSES:
+        if self.sop_class not in SLICE_CLASSES:
             return
         for tag, what, most in (
             (ROWS, "rows", self._limits.side),
@@ -204,3 +247,8 @@ class _Looks:
             found = self._numbers.get(tag, 0)
             if found > most:
                 raise WalkLimitError(f"it declares {found} {what}, over {most}")
+        least = self._limits.least_side
+        for tag, what in ((ROWS, "rows"), (COLUMNS, "columns")):
+            # What says nothing of them is refused by whoever reads it, in its own words.
+            if self._numbers.get(tag, least) < least:
+                raise WalkLimitError(f"it declares {self._numbers[tag]} {what}, under {least}")

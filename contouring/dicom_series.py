@@ -120,6 +120,11 @@ class SeriesSearch:
     ignored: tuple[str, ...]
 
 
+def tell_other(sop_class_uid: str) -> str:
+    """What an object is whose class is none of CT slices."""
+    return left_out("other-object", f"not a CT image ({UID(sop_class_uid).name or 'no SOP class'})")
+
+
 def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) -> SeriesSearch:
     """Group CT slices into series and judge each; reads headers, never pixels.
 
@@ -223,7 +228,7 @@ def _why_no_slice(header: Dataset) -> str:
     except UNREADABLE:  # pydicom decodes on access
         return DAMAGED
     if sop_class not in SLICE_CLASSES:
-        return left_out("other-object", f"not a CT image ({sop_class.name or 'no SOP class'})")
+        return tell_other(sop_class)
     if modality != "CT":
         return left_out("other-object", f"not a CT image (modality {modality})")
     return unfit

@@ -24,7 +24,9 @@ NO_END = 1 << 62
 
 
 class WalkLimitError(ValueError):
-    """More than a limit allows, in words."""
+    """More than a limit allows, in words; `sop_class_uid`: of what, where that is known."""
+
+    sop_class_uid = ""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,16 @@ class Encoding:
 
 @dataclass(slots=True)
 class _Level:
-    """A sequence, or a data set in one; `resumes`: where its parent goes on, if that is known."""
+    """A sequence, or a data set in one.
+
+    `end`: where it is over, by its length; `bound`: where the bytes are over that pydicom reads it
+    from, those of a value or of the file; `resumes`: where its parent goes on, where it has such a
+    value of its own.
+    """
 
     is_sequence: bool
     end: int
+    bound: int
     is_implicit: bool
     resumes: int | None = None
 
@@ -77,10 +85,12 @@ class ElementWalk:
         self._look = look
         self._size = len(content)
         order = "<" if encoding.is_little_endian else ">"
+        self._sequence_end = struct.pack(f"{order}HH", SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF)
         self._read_implicit = struct.Struct(f"{order}HHL").unpack_from
         self._read_explicit = struct.Struct(f"{order}HH2sH").unpack_from
         self._read_length = struct.Struct(f"{order}L").unpack_from
-        self._levels = [_Level(False, NO_END, self._is_implicit(start, encoding.is_implicit))]
+        is_implicit = self._is_implicit(start, encoding.is_implicit)
+        self._levels = [_Level(False, NO_END, self._size, is_implicit)]
         self._elements = self._items = self._fragments = 0
 
     def go(self, only_group: int | None = None) -> int:
@@ -88,10 +98,13 @@ class ElementWalk:
 
         Raises `WalkLimitError`. What breaks off ends the walk, as it ends every other reading.
         """
-        while self._position + 8 <= self._size:
+        while True:
             level = self._levels[-1]
             if self._position >= level.end:
                 self._leave()
+            elif self._position + 8 > level.bound:
+                if not self._leave_value():
+                    break
             elif level.is_sequence:
                 self._take_item(level)
             elif not self._take_element(level, only_group):
@@ -102,6 +115,15 @@ class ElementWalk:
         level = self._levels.pop()
         if level.resumes is not None:
             self._position = level.resumes
+
+    def _leave_value(self) -> bool:
+        """It breaks off, and with it all that is read from it; False where that is the file."""
+        while len(self._levels) > 1:
+            level = self._levels[-1]
+            self._leave()
+            if level.resumes is not None:
+                return True
+        return False
 
     def _take_item(self, sequence: _Level) -> None:
         group, element, length = self._read_implicit(self._content, self._position)
@@ -115,7 +137,7 @@ class ElementWalk:
             raise WalkLimitError(f"it has more than {self._limits.items} items in sequences")
         end = NO_END if length == UNDEFINED else self._position + length
         is_implicit = sequence.is_implicit or self._is_implicit(self._position, False)
-        self._levels.append(_Level(False, min(end, sequence.end), is_implicit))
+        self._levels.append(_Level(False, min(end, sequence.end), sequence.bound, is_implicit))
 
     def _take_element(self, level: _Level, only_group: int | None) -> bool:
         content, start = self._content, self._position
@@ -127,15 +149,15 @@ class ElementWalk:
             group, element, vr, length = self._read_explicit(content, start)
             self._position += 8
             if vr in LONG_VRS:
-                if self._position + 4 > self._size:
-                    return False
+                if self._position + 4 > level.bound:
+                    return self._leave_value()
                 (length,) = self._read_length(content, self._position)
                 self._position += 4
             elif not b"AA" <= vr <= b"ZZ":  # some writers change to implicit on the way
                 vr = b""
                 _, _, length = self._read_implicit(content, start)
         tag = group << 16 | element
-        if only_group not in (None, group):
+        if only_group not in (None, group) and len(self._levels) == 1:
             self._position = start
             return False
         if tag == ITEM_END:
@@ -152,25 +174,34 @@ class ElementWalk:
         return True
 
     def _take_undefined(self, level: _Level, tag: int, vr: bytes) -> bool:
-        if self._holds_items(tag, vr):
-            self._enter(NO_END, level.is_implicit, None)
+        # UN of no length is a sequence whatever it holds (PS3.5 6.2.2).
+        is_sequence = vr in (b"SQ", b"UN")
+        if not vr:
+            known = _find_vr(tag)
+            is_sequence = known == "SQ" or (known is None and self._begins_with_item(level.bound))
+        if is_sequence:
+            self._enter(NO_END, level.bound, level.is_implicit, None)
             return True
-        if tag in PIXELS:
-            return self._pass_fragments()
-        end = self._content.find(b"\xfe\xff\xdd\xe0", self._position)
-        if end < 0:
-            return False
-        self._check_value(tag, end - self._position)
-        self._position = end + 8
+        start = self._position
+        if not self._pass_fragments(level.bound):
+            # pydicom then looks for the delimiter from the value's beginning, wherever it stands.
+            self._position = self._content.find(self._sequence_end, start, level.bound) + 8
+            if self._position < start:
+                if len(self._levels) > 1:
+                    raise WalkLimitError("a value in one of its sequences has no end")
+                return False
+        if tag not in PIXELS:
+            self._check_value(tag, self._position - 8 - start)
         return True
 
     def _take_defined(self, level: _Level, tag: int, vr: bytes, length: int) -> None:
         end = self._position + length
-        if length >= 8 and self._holds_items(tag, vr):
-            self._enter(min(end, level.end, self._size), level.is_implicit or vr == b"UN", end)
+        bound = min(end, level.bound)
+        if length >= 8 and self._holds_items(tag, vr, bound):
+            self._enter(bound, bound, level.is_implicit, end)
             return
         if tag in PIXELS:
-            self._pass_fragments()  # a decoder lists them too where their length is said
+            self._pass_fragments(bound)  # a decoder lists them too where their length is said
         else:
             self._check_value(tag, length)
         if len(self._levels) == 1:
@@ -181,28 +212,29 @@ class ElementWalk:
                 value.release()
         self._position = end
 
-    def _holds_items(self, tag: int, vr: bytes) -> bool:
+    def _holds_items(self, tag: int, vr: bytes, bound: int) -> bool:
         """Whether its value is a sequence, said or not."""
         if vr == b"SQ":
             return True
         if vr not in (b"", b"UN") or tag in PIXELS:
             return False
-        if not vr and _is_sequence(tag):
-            return True
-        if self._position + 4 > self._size:
+        return _find_vr(tag) == "SQ" or self._begins_with_item(bound)
+
+    def _begins_with_item(self, bound: int) -> bool:
+        if self._position + 8 > bound:
             return False
-        group, element = struct.unpack_from("<HH", self._content, self._position)
+        group, element, _ = self._read_implicit(self._content, self._position)
         return bool((group << 16 | element) == ITEM)
 
-    def _enter(self, end: int, is_implicit: bool, resumes: int | None) -> None:
+    def _enter(self, end: int, bound: int, is_implicit: bool, resumes: int | None) -> None:
         depth = sum(level.is_sequence for level in self._levels) + 1
         if depth > self._limits.depth:
             raise WalkLimitError(f"its sequences are nested deeper than {self._limits.depth}")
-        self._levels.append(_Level(True, end, is_implicit, resumes))
+        self._levels.append(_Level(True, end, bound, is_implicit, resumes))
 
-    def _pass_fragments(self) -> bool:
-        """From one fragment of encapsulated pixels to the next (PS3.5 A.4)."""
-        while self._position + 8 <= self._size:
+    def _pass_fragments(self, bound: int) -> bool:
+        """From one fragment of encapsulated pixels to the next (PS3.5 A.4); whether they end so."""
+        while self._position + 8 <= bound:
             group, element, length = self._read_implicit(self._content, self._position)
             tag = group << 16 | element
             self._position += 8
@@ -231,8 +263,8 @@ class ElementWalk:
         return not all(0x40 < letter < 0x5B for letter in vr)
 
 
-def _is_sequence(tag: int) -> bool:
+def _find_vr(tag: int) -> str | None:
     try:
-        return dictionary_VR(tag) == "SQ"
+        return dictionary_VR(tag)
     except KeyError:
-        return False
+        return None

@@ -3,8 +3,9 @@
     python -m contouring.frame_decoder
 
 Codecs are C libraries that read what strangers sent: a fault in one of them must not hold a
-worker's memory, its time, or its passwords. Reads a line of JSON and a frame's bytes, answers with
-a line of JSON and the pixels' bytes, until its input ends.
+worker's memory, its time, or its passwords, and must find no file, process or network to reach.
+Reads a line of JSON and a frame's bytes, answers with a line of JSON and the pixels' bytes, until
+its input ends.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from typing import BinaryIO
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from contouring.call_filter import install_filter
 from contouring.frames import Frame
 from contouring.transfer_syntaxes import COMPRESSED
 
 MEMORY_BYTES = 4 * 2**30
-READY = b"ready\n"
+READY, READY_UNFILTERED = b"ready\n", b"ready, with all system calls\n"
 FRAME_SECONDS = 60  # of processor time
 OPEN_FILES = 32
 LONGEST_WORDS = 500
@@ -80,6 +82,6 @@ if __name__ == "__main__":
     own_output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # codecs print
     give_up_rights()
-    own_output.write(READY)
+    own_output.write(READY if install_filter() else READY_UNFILTERED)
     own_output.flush()
     serve(sys.stdin.buffer, own_output)

@@ -54,7 +54,7 @@ INPUT_CHECKS = tuple(
         (
             "other-object",
             "Another SOP class than CT, Enhanced CT or Legacy Converted Enhanced CT; another "
-            "modality; dose reports, pages",
+            "modality; dose reports, pages. It may be over a limit, and is not read then",
             _LEAVE_OUT,
             "PS3.3 A.3, A.38, A.70",
         ),

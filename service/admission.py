@@ -77,6 +77,11 @@ def _judge(arrival: Arrival, whole: _Whole, context: Context) -> Verdict | Wait:
     if len(whole.contents) > most:  # not even their headers are read
         error = UploadTooLargeError("The series", f"{most} objects")
         return Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
+    most = context.settings.study_series
+    study, series = arrival.study_instance_uid, arrival.series_instance_uid
+    if context.arrivals.count_series(study, (series,), before=arrival) >= most:
+        error = UploadTooLargeError("The study", f"{most} series")
+        return Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
     entry = context.sources.find_entry(arrival.source)
     expected = context.sender_counts.ask(entry.count, arrival)
     rest_seconds = entry.quiet_seconds - arrival.seconds_since_last

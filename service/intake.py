@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from contouring.dicom_series import CTSeries, RefusedSeries, find_series
-from contouring.errors import EverySeriesRefusedError
+from contouring.dicom_series import CTSeries, RefusedSeries, SeriesSearch, find_series
+from contouring.errors import EverySeriesRefusedError, UploadTooLargeError
 from service.context import Context
 from service.job_making import check_order, make_jobs
 from service.rules.decisions import Decision, Order
@@ -37,10 +37,9 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
     if wish is not None:
         check_order(wish, context)
     with wanting_slices_or_zip():
-        search = find_series(
-            [file.path for file in upload.files], {file.path: file.name for file in upload.files}
-        )
-    checksums = {file.path: file.sha256 for file in upload.files}
+        search = find_series(list(upload.series.names), upload.series.names)
+    _check_studies(search, context)
+    checksums = {file.path: file.sha256 for file in upload.series.files}
     jobs: list[Job] = []
     refused = list(search.refused)
     for series in search.series:
@@ -60,7 +59,18 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
             [f"Series {one.series_instance_uid}: {one.fault}: {one.reason}" for one in refused]
         )
     context.reconciler.wake()
-    return Intake(tuple(jobs), tuple(refused), search.ignored)
+    return Intake(tuple(jobs), tuple(refused), (*search.ignored, *upload.series.left_out))
+
+
+def _check_studies(search: SeriesSearch, context: Context) -> None:
+    """Hold each study to its number of series, with those that came before."""
+    most = context.settings.study_series
+    found: dict[str, set[str]] = {}
+    for series in search.series:
+        found.setdefault(series.study_instance_uid, set()).add(series.series_instance_uid)
+    for study, uids in found.items():
+        if len(uids) + context.arrivals.count_series(study, uids) > most:
+            raise UploadTooLargeError("The study", f"{most} series")
 
 
 def _read_wish(fields: UploadFields) -> Order | None:

@@ -80,6 +80,7 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.BackupError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.UnknownArrivalError: HTTPStatus.NOT_FOUND,
+    errors.DataLockedError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.JobError: HTTPStatus.CONFLICT,
     errors.UnknownJobError: HTTPStatus.NOT_FOUND,
     errors.WrongJobStateError: HTTPStatus.CONFLICT,

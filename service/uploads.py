@@ -13,9 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from contouring.dicom_gate import check_file
+from contouring.dicom_series import tell_other
 from contouring.errors import (
     BrokenUploadError,
+    DicomLimitError,
     EmptyUploadError,
+    NoCTSeriesError,
     NotDicomError,
     StorageFullError,
     UploadTooLargeError,
@@ -72,11 +75,24 @@ class UploadFields(BaseModel):
 
 
 @dataclass(frozen=True)
+class SeriesFiles:
+    """Files that may be read; `left_out`: those that may not and are no CT, in words."""
+
+    files: tuple[StagedFile, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> dict[Path, str]:
+        """What the sender calls each."""
+        return {file.path: file.name for file in self.files}
+
+
+@dataclass(frozen=True)
 class Upload:
     """A complete upload on disk; a zip is unpacked already."""
 
     fields: UploadFields
-    files: tuple[StagedFile, ...]
+    series: SeriesFiles
 
 
 async def receive_upload(
@@ -93,7 +109,7 @@ async def receive_upload(
 async def receive_form(
     request: Request, folder: Path, limits: Settings, take: TakeFile = lambda file: None
 ) -> Form:
-    """Any form, streamed to `folder` within the limits; a zip in it stays packed.
+    """Any form, streamed to `folder`; a zip in it stays packed, and no file was looked into.
 
     `take` sees each file once it is complete.
     """
@@ -105,21 +121,21 @@ async def receive_form(
         raise
 
 
-def unpack_series(
-    files: tuple[StagedFile, ...], folder: Path, limits: Settings
-) -> tuple[StagedFile, ...]:
-    """Files as they are, or those of the one zip among them."""
+def unpack_series(files: tuple[StagedFile, ...], folder: Path, limits: Settings) -> SeriesFiles:
+    """Files as they are, or those of the one zip among them, each held to the limits.
+
+    Raises `DicomLimitError` for a slice that is over one, and `NoCTSeriesError` where nothing is
+    left but other objects that are.
+    """
     zips = [file for file in files if is_zip(file)]
     if not zips:
-        return files
+        return _check_files(files, limits)
     if len(files) > 1:
         raise BrokenUploadError(f"{zips[0].name} is a zip and is not alone")
     # A folder of its own: its files are counted anew.
     unpacked = folder / "unpacked"
     unpacked.mkdir()
-    found = unpack(zips[0], unpacked, limits)
-    _check_files(found, limits)
-    return found
+    return _check_files(unpack(zips[0], unpacked, limits), limits)
 
 
 def find_address(request: Request) -> str:
@@ -156,14 +172,24 @@ async def _receive_form(
             await to_thread.run_sync(parser.feed, bytes(pending))
             pending.clear()
     await to_thread.run_sync(parser.feed, bytes(pending))
-    form = parser.close()
-    await to_thread.run_sync(_check_files, form.files, limits)
-    return form
+    return parser.close()
 
 
-def _check_files(files: tuple[StagedFile, ...], limits: Settings) -> None:
+def _check_files(files: tuple[StagedFile, ...], limits: Settings) -> SeriesFiles:
+    sound, left_out = [], []
     for file in files:
-        check_file(file.path, limits.dicom_limits, file.name)
+        try:
+            check_file(file.path, limits.dicom_limits, file.name)
+        except DicomLimitError as error:
+            if not error.sop_class_uid:
+                raise
+            kind = tell_other(error.sop_class_uid)
+            left_out.append(f"{file.name}: {kind}, and not read, for {error.fault}")
+        else:
+            sound.append(file)
+    if left_out and not sound:
+        raise NoCTSeriesError(left_out[0])
+    return SeriesFiles(tuple(sound), tuple(left_out))
 
 
 def _build_upload(form: Form, folder: Path, limits: Settings) -> Upload:
@@ -172,10 +198,10 @@ def _build_upload(form: Form, folder: Path, limits: Settings) -> Upload:
     except ValidationError as error:
         faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
         raise RequestValidationError(faults) from error
-    files = unpack_series(form.files, folder, limits) if form.files else ()
-    if not files:
+    series = unpack_series(form.files, folder, limits)
+    if not series.files:
         raise EmptyUploadError
-    return Upload(fields, files)
+    return Upload(fields, series)
 
 
 async def drain(body: AsyncIterator[bytes]) -> None:

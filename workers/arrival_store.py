@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -192,6 +192,21 @@ class ArrivalStore:
         with self._reading.connect() as connection:
             clock, seconds = read_lease_clock(connection)
             return tuple(read_arrival(row, clock, seconds) for row in connection.execute(earlier))
+
+    def count_series(
+        self, study_uid: str, but: Collection[str], before: Arrival | None = None
+    ) -> int:
+        """CT series of a study beside some; `before`: those that began before an arrival's did."""
+        query = select(func.count(func.distinct(arrivals.c.series_instance_uid))).where(
+            arrivals.c.study_instance_uid == study_uid,
+            arrivals.c.series_instance_uid.not_in(list(but)),
+            arrivals.c.state != ArrivalState.IGNORED,
+        )
+        if before is not None:
+            own = select(func.min(arrivals.c.number)).where(_of_same_series(before))
+            query = query.where(arrivals.c.number < own.scalar_subquery())
+        with self._reading.connect() as connection:
+            return connection.scalar(query) or 0
 
     def list_page(
         self, limit: int, before: str | None = None, project: str | None = None

@@ -23,6 +23,9 @@ class Limits(BaseSettings):
     series_files: int = Field(
         5000, ge=1, description="Most objects of a series, in however many requests they come."
     )
+    study_series: int = Field(
+        200, ge=1, description="Most CT series of a study, in however many requests they come."
+    )
     json_bytes: int = Field(
         MEBIBYTE, ge=1, description="Largest body of a request that brings no file."
     )
@@ -91,6 +94,7 @@ class Limits(BaseSettings):
         16 * MEBIBYTE, ge=1, description="Longest value of an element other than pixels."
     )
     dicom_side: int = Field(2048, ge=1, description="Most rows, and most columns, of a CT.")
+    dicom_least_side: int = Field(16, ge=1, description="Least rows, and least columns, of a CT.")
     dicom_frames: int = Field(4000, ge=1, description="Most frames of a CT.")
     dicom_bits: int = Field(16, ge=1, description="Most bits of a CT's stored values.")
     deflated_bytes: int = Field(
@@ -116,6 +120,7 @@ class Limits(BaseSettings):
             items=self.dicom_items,
             value_bytes=self.dicom_value_bytes,
             side=self.dicom_side,
+            least_side=self.dicom_least_side,
             frames=self.dicom_frames,
             bits=self.dicom_bits,
             inflated_bytes=self.deflated_bytes,

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import workers.stop_signal  # noqa: F401  # before Celery
 from workers.audit.audit_store import AuditStore
 from workers.audit.reporting import running
+from workers.data_lock import sharing_data
 from workers.database import migrate, open_engine
 from workers.lease_store import LeaseStore
 from workers.logs import set_up_logs
@@ -29,7 +30,11 @@ def run_worker(settings: Settings) -> None:
     set_up_logs(settings.log_format)
     setup_logging.connect(_leave_logs_alone, weak=False)
     settings.require_redis_url()
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with sharing_data(settings.data):
+        _run(settings)
+
+
+def _run(settings: Settings) -> None:
     engine = open_engine(settings.sql_url)
     migrate(engine)
     engine.dispose()

@@ -48,6 +48,7 @@
     ├── StorageFullError              the data folder has no room for more
     ├── BackupError                   one that cannot be made, or must not be put back
     ├── UnknownArrivalError
+    ├── DataLockedError               a data folder that a restore or a server uses
     └── JobError
         ├── UnknownJobError
         ├── WrongJobStateError
@@ -104,6 +105,7 @@ from contouring.errors.models import (
 from contouring.errors.operation import (
     AddressRefusedError,
     BackupError,
+    DataLockedError,
     DeliveryError,
     JobCancelledError,
     JobError,
@@ -133,6 +135,7 @@ __all__ = [
     "BrokenZipError",
     "ConfigurationError",
     "CrossSiteError",
+    "DataLockedError",
     "DeliveryError",
     "DerivationError",
     "DicomLimitError",

@@ -79,12 +79,15 @@ class UploadTooLargeError(UnusableInputError):
 
 
 class DicomLimitError(UnusableInputError):
-    """A DICOM file that would cost more than a limit allows, and is not read."""
+    """A DICOM file that would cost more than a limit allows, and is not read.
+
+    `sop_class_uid`: of an object that is certainly no CT slice; empty otherwise.
+    """
 
     code = "dicom-limit"
 
-    def __init__(self, file: str, fault: str) -> None:
-        self.file, self.fault = file, fault
+    def __init__(self, file: str, fault: str, sop_class_uid: str = "") -> None:
+        self.file, self.fault, self.sop_class_uid = file, fault, sop_class_uid
         super().__init__(
             f"{file} is not read, for {fault}: send it without, or ask the server's operator."
         )

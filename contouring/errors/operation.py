@@ -65,6 +65,18 @@ class UnknownArrivalError(OarlockError):
         super().__init__(f"There is no arrival {arrival_id}: list what came in at /v1/arrivals.")
 
 
+class DataLockedError(OarlockError):
+    """A data folder that a restore has to itself, or that a server uses."""
+
+    code = "data-locked"
+
+    def __init__(self, data: str) -> None:
+        self.data = data
+        super().__init__(
+            f"{data} is in use by a server, a worker or a restore: stop it, or wait for its end."
+        )
+
+
 class JobError(OarlockError):
     """A request about a job that cannot be met."""
 

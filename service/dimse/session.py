@@ -83,7 +83,12 @@ class Session:
             if fault:
                 return self._answer(DOES_NOT_MATCH, fault)
             self._keeping.keep(self._reception, instance)
-        except (DicomLimitError, NotStorableError) as error:
+        except DicomLimitError as error:
+            if error.sop_class_uid != command.sop_class_uid:
+                return self._answer(CANNOT_UNDERSTAND, error.fault)
+            # No CT, and as such not kept anyway: a router must not stop at it.
+            log.warning("%s: an object that is no CT is over a limit, and not read", self._name)
+        except NotStorableError as error:
             return self._answer(CANNOT_UNDERSTAND, error.fault)
         except (StorageFullError, UploadTooLargeError) as error:
             log.warning("%s: %s", self._name, error)

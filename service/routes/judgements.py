@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 
+from contouring.dicom_gate import check_file
 from contouring.errors import UploadTooLargeError
 from contouring.verdicts import Judgement, judge_files
 from service.access.declarations import needs
@@ -18,7 +20,6 @@ from service.forms import FILE_BODY, SERIES_FILES, Form, describe_form
 from service.judgements import CheckView, LintView, build_check_view
 from service.linting import lint_file
 from service.problems import PROBLEM_RESPONSES
-from service.staged_files import StagedFile
 from service.uploads import (
     UPLOAD_BODY,
     Upload,
@@ -65,9 +66,10 @@ async def lint(request: Request, context: ContextOf) -> LintView:
 
 
 def _judge(upload: Upload) -> Judgement:
-    names = _names(upload.files)
+    names = upload.series.names
     with wanting_slices_or_zip():
-        return judge_files(list(names), names)
+        judgement = judge_files(list(names), names)
+    return replace(judgement, ignored=(*judgement.ignored, *upload.series.left_out))
 
 
 def _lint(form: Form, folder: Path, limits: Settings) -> LintView:
@@ -75,8 +77,9 @@ def _lint(form: Form, folder: Path, limits: Settings) -> LintView:
     (file,) = form.files_by_name[FILE]
     if file.path.stat().st_size > limits.lint_bytes:
         raise UploadTooLargeError(file.name, f"{limits.lint_bytes} bytes")
-    ct_files = unpack_series(form.files_by_name.get(CT, ()), folder, limits)
-    return lint_file(file.path, [one.path for one in ct_files], _names((file, *ct_files)))
+    check_file(file.path, limits.dicom_limits, file.name)
+    ct_names = unpack_series(form.files_by_name.get(CT, ()), folder, limits).names
+    return lint_file(file.path, list(ct_names), {file.path: file.name, **ct_names})
 
 
 def _check_parts(form: Form) -> None:
@@ -95,7 +98,3 @@ def _check_parts(form: Form) -> None:
 
 def _build_fault(name: str, message: str) -> dict[str, Any]:
     return {"loc": ("body", name), "msg": message}
-
-
-def _names(files: tuple[StagedFile, ...]) -> dict[Path, str]:
-    return {file.path: file.name for file in files}

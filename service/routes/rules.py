@@ -92,11 +92,12 @@ def _try(form: Form, folder: Path, context: Context) -> TrialView:
     )
     if not sent:
         raise EmptyUploadError
-    names = {file.path: file.name for file in unpack_series(sent, folder, context.settings)}
+    series = unpack_series(sent, folder, context.settings)
     settings = context.settings
     defaults = Defaults(settings.default_model, settings.default_template_names)
     with wanting_slices_or_zip():
-        return try_rules(rule_set, list(names), names, source, defaults)
+        trial = try_rules(rule_set, list(series.names), series.names, source, defaults)
+    return trial.model_copy(update={"ignored": [*trial.ignored, *series.left_out]})
 
 
 def _read_source(form: Form) -> Source:

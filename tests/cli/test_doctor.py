@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,38 @@ def test_a_program_gets_the_same_from_the_doctor_as_json() -> None:
     (model,) = told["models"]
     assert model["runtime"].startswith("ONNX Runtime")
     assert 0 < model["next_seconds"] < model["first_seconds"]
+    assert told["decoders"] == {"fault": ""}
+
+
+REFUSING = """
+import ctypes, os, sys
+from contouring.call_filter import ALLOW, FAIL, IF_EQUAL, LOAD, MACHINES, RETURN
+from contouring.call_filter import _Instruction, _Program
+steps = ((LOAD, 0, 0, 0), (IF_EQUAL, 0, 1, 317), (RETURN, 0, 0, FAIL), (RETURN, 0, 0, ALLOW))
+program = _Program(4, (_Instruction * 4)(*(_Instruction(*step) for step in steps)))
+kernel = ctypes.CDLL(None)
+assert kernel.prctl(38, 1, 0, 0, 0) == 0
+assert kernel.syscall(317, 1, 0, ctypes.byref(program)) == 0
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of the call is its own")
+def test_the_doctor_warns_where_decoders_may_do_anything() -> None:
+    """As in a container whose own rules refuse a filter; they decode all the same."""
+    asked = ("-m", "cli", "doctor", "--model", "commissioning")
+    here = [sys.executable, "-c", REFUSING]
+    decode = (
+        "from tests.contouring.test_decoders import *; "
+        "assert (Decoders().decode(build_frame()) == PLANE).all()"
+    )
+
+    warned = subprocess.run([*here, *asked], capture_output=True, text=True, check=True)
+    told = subprocess.run([*here, *asked, "--json"], capture_output=True, text=True, check=True)
+    subprocess.run([*here, "-c", decode], check=True)
+
+    assert "any system call" in " ".join(warned.stderr.split())
+    assert "seccomp" in json.loads(told.stdout)["decoders"]["fault"]
 
 
 def test_a_runtime_that_cannot_be_used_is_an_error() -> None:

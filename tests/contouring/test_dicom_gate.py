@@ -25,7 +25,6 @@ from contouring.element_walk import ElementWalk
 from contouring.errors import DicomLimitError
 from contouring.stacks import MOST_SLICES
 from tests.contouring.encodings import encode
-from tests.hostile.attacks import build_attacks, find_bombs
 from tests.hostile.crafted_dicom import (
     ITEM,
     ITEM_END,
@@ -50,6 +49,7 @@ LIMITS = DicomLimits(
     items=20,
     value_bytes=300,
     side=64,
+    least_side=4,
     frames=7,
     bits=16,
     inflated_bytes=9_000,
@@ -160,23 +160,6 @@ def test_a_ct_may_have_as_many_frames_as_a_series_has_slices(check: Check) -> No
     assert "frames" in check(write_ct(frames=str(MOST_SLICES + 1).encode()), DicomLimits())
 
 
-OUT_OF_STEP = {
-    "command-before-the-data-set": "it has a command (group 0000), which no file may have",
-    "syntax-absent-big-endian": "its sequences are nested deeper than 32",
-    "syntax-nul-deflated": "its sequences are nested deeper than 32",
-    "syntax-padded-big-endian": "its element (0002,0010) is 80 bytes, over 64",
-    "syntax-as-bytes": "its transfer syntax is not written as a UID",
-    "class-padded": "its element (0008,0016) is 86 bytes, over 64",
-}
-
-
-@pytest.mark.parametrize("name", OUT_OF_STEP)
-def test_the_gate_reads_in_the_encoding_in_which_pydicom_reads(check: Check, name: str) -> None:
-    """Else what is a bomb to the one is nothing to the other."""
-    assert name in find_bombs()
-    assert check(build_attacks()[name], DicomLimits()) == OUT_OF_STEP[name]
-
-
 def test_what_cannot_be_inflated_at_all_is_refused(check: Check) -> None:
     """It has no head to be judged by."""
     broken = deflate(b"")[:-2] + b"\xff" * 20
@@ -209,6 +192,10 @@ def test_a_length_that_only_claims_to_be_long_is_refused(check: Check) -> None:
         ((4, 4, 16), b"8", "8 frames"),
         ((4, 4, 16), b"999999999999", "999999999999 frames"),
         ((65535, 65535, 16), None, "65535 rows"),
+        ((4, 4, 16), None, ""),
+        ((3, 4, 16), None, "3 rows, under 4"),
+        ((4, 3, 16), None, "3 columns, under 4"),
+        ((0, 4, 16), None, "0 rows, under 4"),
     ],
 )
 def test_pixels_have_a_size_before_there_is_room_for_them(
@@ -219,6 +206,17 @@ def test_pixels_have_a_size_before_there_is_room_for_them(
 
     assert fault in found
     assert bool(found) == bool(fault)
+
+
+@pytest.mark.parametrize("sizes", [(16, 16, 16), (2048, 2048, 16)])
+def test_the_defaults_take_what_scanners_write(check: Check, sizes: tuple[int, int, int]) -> None:
+    """To the edge on both sides."""
+    rows, columns, bits = sizes
+    beyond = -1 if rows == 16 else 1
+
+    assert check(write_ct(sizes=sizes), DicomLimits()) == ""
+    assert "rows" in check(write_ct(sizes=(rows + beyond, columns, bits)), DicomLimits())
+    assert "columns" in check(write_ct(sizes=(rows, columns + beyond, bits)), DicomLimits())
 
 
 def test_other_objects_have_any_size(check: Check) -> None:

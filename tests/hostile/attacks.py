@@ -11,10 +11,8 @@ from functools import cache
 
 from pydicom.uid import (
     CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
     EnhancedCTImageStorage,
     ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -34,14 +32,13 @@ from tests.hostile.crafted_dicom import (
     deflate,
     find_dataset,
     nest,
-    nest_big_endian,
     nest_deeply,
     write_ct,
     write_element,
-    write_meta,
     write_private,
     write_sequence,
 )
+from tests.hostile.disguises import build_disguises
 
 MEBIBYTE = 2**20
 PREAMBLES = {
@@ -120,32 +117,8 @@ def _build_bombs() -> dict[str, bytes]:
         "fragments-20001": _write_fragments(20_001),
         "fragments-1000000": _write_fragments(1_000_000),
         "fragments-of-an-enhanced-ct": _write_fragments(1_000_000, EnhancedCTImageStorage),
-        **_build_out_of_step(),
+        **build_disguises(),
         "deflated-elements": deflate(find_dataset(write_ct(write_private(500_000)))),
-    }
-
-
-def _build_out_of_step() -> dict[str, bytes]:
-    """Bombs to pydicom, which a reader that is less exact about their encoding finds harmless."""
-    bomb = write_ct(nest(33))
-    dataset = find_dataset(bomb)
-    meta = bomb[: -len(dataset)]
-    command = struct.pack("<HHL2s", 0, 0x0900, 2, b"\0\0")
-    syntax = write_element(0x00020010, "UI", ExplicitVRLittleEndian.encode())
-    big = nest_big_endian(33)
-    return {
-        "command-before-the-data-set": meta + command + dataset,
-        "syntax-absent-big-endian": meta.replace(syntax, b"") + big,
-        "syntax-nul-deflated": write_ct(nest(33), syntax="\0" + DeflatedExplicitVRLittleEndian),
-        "syntax-padded-big-endian": write_meta(
-            ExplicitVRBigEndian + "\0" * 60, CTImageStorage, UIDS[0], b""
-        )
-        + big,
-        "syntax-as-bytes": (
-            meta.replace(syntax, write_element(0x00020010, "OB", ExplicitVRBigEndian.encode()))
-            + dataset
-        ),
-        "class-padded": write_ct(sizes=(65535, 4, 16), sop_class=CTImageStorage + "\0" * 60),
     }
 
 

@@ -92,7 +92,7 @@ UIDS = ("1.2.826.0.1.3680043.8.498.1", "1.2.826.0.1.3680043.8.498.2", "1.2.826.0
 class SliceWords:
     """What a slice says; `sizes`: rows, columns, bits; `uids`: of instance, study and series."""
 
-    sizes: tuple[int, int, int] = (4, 4, 16)
+    sizes: tuple[int, int, int] = (16, 16, 16)
     frames: bytes | None = None
     uids: Sequence[str] = UIDS
     sop_class: str = CTImageStorage
@@ -109,7 +109,7 @@ def write_ct(behind: bytes = b"", pixels: bytes | None = None, **words: Any) -> 
     said = SliceWords(**words)
     rows, columns, bits = (struct.pack("<H", size) for size in said.sizes)
     instance, study, series = said.uids
-    content = bytes(2 * 16) if pixels is None else pixels
+    content = bytes(2 * 16 * 16) if pixels is None else pixels
     dataset = b"".join(
         (
             write_element(0x00080016, "UI", said.sop_class.encode()),

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import EncapsulatedPDFStorage
 
 from contouring.errors import StorageFullError
 from service.context import Context, open_context
 from service.folder_watcher import FolderWatcher
 from service.watched_folder import WatchedFolder
+from tests.hostile.crafted_dicom import nest, write_ct
 from tests.workers.processes import wait_until
 from workers.arrivals import ArrivalState
 from workers.redis_server import RedisServer
@@ -132,6 +134,25 @@ def test_what_is_not_kept_is_put_aside_with_the_reason(
     ]
     assert "It is no CT (MR)" in (inbox / "refused" / "mr.dcm.txt").read_text()
     assert "not a DICOM file" in (inbox / "refused" / "notes.txt.txt").read_text()
+
+
+def test_an_object_over_a_limit_is_put_aside_and_the_series_taken(
+    open_with: Callable[..., Context], inbox: Path, series: list[Path]
+) -> None:
+    """With the reason, whatever it is."""
+    context = open_with()
+    folder = watch(context)
+    for file in series:
+        shutil.copy(file, inbox)
+    (inbox / "report.dcm").write_bytes(write_ct(nest(33), sop_class=EncapsulatedPDFStorage))
+
+    folder.look()
+    folder.look()
+
+    assert list_files(inbox) == ["refused/report.dcm", "refused/report.dcm.txt"]
+    assert "nested deeper than 32" in (inbox / "refused" / "report.dcm.txt").read_text()
+    ((arrival),) = context.arrivals.list_page(10)
+    assert (arrival.received, arrival.has_ended) == (len(series), True)
 
 
 def test_a_name_that_is_refused_twice_keeps_both_files(

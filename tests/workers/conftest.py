@@ -12,12 +12,15 @@ from sqlalchemy import Engine, create_engine, text
 from tests.workers.processes import run_postgresql
 from workers.attempt_limits import AttemptLimits
 from workers.database import migrate, open_engine
+from workers.deliveries import Pauses
 from workers.job_store import JobStore
 from workers.jobs import NewJob, Priority
 from workers.lease_store import LeaseStore
+from workers.outbox_store import OutboxStore
 from workers.redis_server import RedisServer
 from workers.settings import Settings
 
+NO_PAUSE = 1e-6
 LIMITS = AttemptLimits(child_deaths=2, lost_leases=3, transient_errors=3, first_pause_seconds=100.0)
 
 
@@ -97,3 +100,16 @@ def new_job() -> Callable[..., NewJob]:
         )
 
     return build
+
+
+@pytest.fixture
+def outbox(engine: Engine) -> OutboxStore:
+    """Leases and pauses are much longer than a test."""
+    return OutboxStore(engine, Pauses(), lease_seconds=600.0)
+
+
+@pytest.fixture
+def hasty(engine: Engine) -> OutboxStore:
+    """Leases are over as soon as they are taken, pauses last no time, and the third try ends it."""
+    pauses = Pauses(NO_PAUSE, NO_PAUSE, total_hours=2 * NO_PAUSE / 3600)
+    return OutboxStore(engine, pauses, lease_seconds=-1.0)

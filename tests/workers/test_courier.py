@@ -5,98 +5,38 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.uid import generate_uid
 from sqlalchemy import Engine
 
 from tests.contouring.tiny_structure_sets import CORD, PAROTID, written
 from tests.dicom_peers import run_orthanc
-from tests.workers.deliveries import EVENTS, HOOK, plan_job
+from tests.workers.deliveries import EVENTS, HOOK
 from tests.workers.destinations.http_servers import LOCAL, HttpServer, Reply, run_http_server
+from tests.workers.offices import OUTPUTS, SHORT_PAUSES, Office
 from tests.workers.processes import find_free_port, wait_until
 from tests.workers.receivers import Accepting, Breaking, LosingTheFirstAnswer, Recorder, Stuck
 from workers.attempt_limits import AttemptLimits
 from workers.courier import Courier
 from workers.database import migrate, open_engine
-from workers.deliveries import Delivery, DeliveryState, Pauses
+from workers.deliveries import DeliveryState
 from workers.destinations.credentials import Secret
 from workers.destinations.cstore import CStoreReceiver
-from workers.destinations.destinations import Destination, Destinations
+from workers.destinations.destinations import Destination
 from workers.destinations.folder import FolderReceiver
 from workers.destinations.http_peer import HttpPeer
 from workers.destinations.parcels import Receiver
 from workers.destinations.stow import StowReceiver
 from workers.destinations.webhook import Webhook
 from workers.job_store import JobStore
-from workers.jobs import Job, JobState, NewJob, OutputRecord, PlannedDelivery
-from workers.lease_store import LeaseStore, NewResult
+from workers.jobs import JobState, NewJob, PlannedDelivery
+from workers.lease_store import LeaseStore
 from workers.outbox_store import OutboxStore
 from workers.result_store import ResultStore
 
-SHORT_PAUSES = Pauses(first_seconds=0.05, longest_seconds=0.05, total_hours=1.0)
-OUTPUTS = (
-    OutputRecord("eclipse", "eclipse.rtstruct.dcm"),
-    OutputRecord("generic", "generic.rtstruct.dcm"),
-)
 WAITING, DELIVERED, FAILED = DeliveryState.WAITING, DeliveryState.DELIVERED, DeliveryState.FAILED
-
-
-@dataclass(frozen=True)
-class Office:
-    """A database with results, and couriers of it."""
-
-    jobs: JobStore
-    leases: LeaseStore
-    results: ResultStore
-    outbox: OutboxStore
-    files: dict[str, bytes]
-    new_job: Callable[..., NewJob]
-    uids: list[str]
-
-    def finish(self, *planned: PlannedDelivery, series: str = "series") -> Job:
-        """A job that is done and has somewhere to go."""
-        (job,) = self.jobs.add([plan_job(lambda: self.new_job(series), *planned)])
-        claimed = self.leases.claim("worker")
-        assert claimed is not None
-        stored = self.results.keep(job.id, claimed.fence, self._make_files(job.id))
-        self.leases.finish(claimed, NewResult(stored.folder, stored.files, OUTPUTS, (), (), {}))
-        return self.jobs.find(job.id)
-
-    def _make_files(self, job_id: str) -> dict[str, bytes]:
-        """Each with a UID of its own, as every job's have."""
-        made = {}
-        for name, content in self.files.items():
-            dataset = dcmread(BytesIO(content))
-            uid = generate_uid(entropy_srcs=[job_id, name])
-            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
-            buffer = BytesIO()
-            dataset.save_as(buffer)
-            made[name] = buffer.getvalue()
-            if name == OUTPUTS[0].rtstruct:
-                self.uids.append(str(uid))
-        return made
-
-    def hire(self, *destinations: Destination) -> Courier:
-        """A courier that knows these destinations."""
-        known = Destinations({one.name: one for one in destinations})
-        return Courier(self.outbox, self.jobs, self.results, known, pause_seconds=0.05)
-
-    def rows_of(self, job: Job) -> tuple[Delivery, ...]:
-        """The job's deliveries."""
-        return self.outbox.list_by_job([job.id])[job.id]
-
-    def wait_for(self, job: Job, *states: DeliveryState) -> tuple[Delivery, ...]:
-        """The job's deliveries once they are in these states."""
-        wait_until(
-            lambda: sorted(row.state for row in self.rows_of(job)) == sorted(states),
-            f"{job.id}: {states}",
-        )
-        return self.rows_of(job)
 
 
 @pytest.fixture

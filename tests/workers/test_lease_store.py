@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import Engine, update
 
 from contouring.errors import JobCancelledError, LeaseLostError
-from contouring.notices import Notice
-from contouring.structures import Status
 from tests.workers.conftest import LIMITS
+from tests.workers.made_results import RESULT
 from workers.attempt_limits import AttemptLimits
 from workers.database import writing
 from workers.job_rows import URGENT_HEAD_START
@@ -22,33 +21,10 @@ from workers.jobs import (
     Job,
     JobState,
     NewJob,
-    OutputRecord,
     Priority,
-    StructureRecord,
 )
-from workers.lease_store import LeaseStore, NewResult
+from workers.lease_store import LeaseStore
 from workers.tables import jobs as jobs_table
-
-RESULT = NewResult(
-    folder="job/1",
-    files={"eclipse.rtstruct.dcm": "d" * 64},
-    outputs=(OutputRecord("eclipse", "eclipse.rtstruct.dcm"),),
-    structures=(
-        StructureRecord(
-            template="eclipse",
-            name="Brainstem~",
-            source="Brainstem",
-            status=Status.CONTOURED,
-            reason="",
-            volume_cm3=25.5,
-            slices=20,
-            contours=21,
-            flags=(Notice("cut-by-scan-end", "Brainstem is cut by the scan's end."),),
-        ),
-    ),
-    warnings=("Larynx was not found in the scan.",),
-    stage_seconds={"read": 0.5},
-)
 
 
 @pytest.fixture

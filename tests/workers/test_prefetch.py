@@ -5,16 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from contouring.dicom_series import CTSeries, read_series
 from contouring.errors import JobCancelledError, SeriesRefusedError
@@ -23,25 +21,32 @@ from contouring.provenance import Stamp
 from contouring.recipe import Cascade
 from contouring.volume import build_volume
 from models.bundles import RELEASED, find_bundles
-from models.templates import GENERIC
 from tests.contouring.ct_files import edit
 from tests.phantoms import SMALL_SCAN, write_small_series
 from tests.workers.conftest import LIMITS
 from tests.workers.processes import wait_until
-from workers import attempt, tables, tasks
+from tests.workers.reading_ahead import (
+    MANY_BYTES,
+    Watched,
+    cancel,
+    claim,
+    contour,
+    list_open_files,
+    read_rows,
+)
+from workers import attempt, tasks
 from workers.attempt import Workplace
 from workers.database import open_engine
 from workers.job_store import JobStore
 from workers.jobs import Failure, Job, JobState, NewJob, Priority
 from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
-from workers.prefetch import Prefetch, Prepared
+from workers.prefetch import Prefetch
 from workers.queue import build_message
 from workers.result_store import ResultStore
 from workers.series_store import SeriesStore
 from workers.tasks import run_claimed
 
-MANY_BYTES = 2**30
 VOXEL_BYTES = 2
 
 
@@ -92,13 +97,6 @@ def queue(jobs: JobStore, new_job: Callable[..., NewJob]) -> Callable[..., list[
     return add
 
 
-def claim(leases: LeaseStore) -> Job:
-    """The next job, which there must be."""
-    job = leases.claim("worker")
-    assert job is not None
-    return job
-
-
 def test_looking_ahead_changes_nothing(
     place: Workplace, engine: Engine, queue: Callable[..., list[Job]]
 ) -> None:
@@ -111,12 +109,6 @@ def test_looking_ahead_changes_nothing(
 
     assert place.prefetch.take("second", wanted) is not None
     assert read_rows(engine) == before
-
-
-def read_rows(engine: Engine) -> list[tuple[object, ...]]:
-    """All there is of all jobs."""
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(select(tables.jobs))]
 
 
 def test_what_was_read_ahead_is_what_the_job_would_read(
@@ -151,28 +143,6 @@ def test_a_series_read_ahead_gives_the_same_bytes(
     assert watched.was_used == [False, True]
     rtstruct = place.results.find_file(str(done.result_folder), done.outputs[0].rtstruct)
     assert rtstruct.read_bytes() == contour(place, done)
-
-
-class Watched(Prefetch):
-    """Notes for which jobs it had something."""
-
-    def __init__(self, leases: LeaseStore, store: SeriesStore, most_bytes: int) -> None:
-        super().__init__(leases, store, most_bytes)
-        self.was_used: list[bool] = []
-
-    def take(self, digest: str, check: Callable[[], None]) -> Prepared | None:
-        """As it does."""
-        taken = super().take(digest, check)
-        self.was_used.append(taken is not None)
-        return taken
-
-
-def contour(place: Workplace, job: Job) -> bytes:
-    """The structure set of a job that nobody runs."""
-    series = read_series(place.series.find_folder(job.series_digest), has_known_names=False)
-    cascade = place.predictors.open(job.model_name, job.model_checksum)
-    stamp = Stamp(job.created_at, version("oarlock"))
-    return contour_series(series, cascade, stamp, (GENERIC,)).outputs[0].rtstruct
 
 
 def test_a_broken_series_that_is_read_ahead_concerns_its_own_job_alone(
@@ -225,15 +195,6 @@ def test_a_series_that_is_deleted_while_it_is_read_ahead_stays_deleted(
     assert taken is None
     assert not folder.exists()
     assert not [link for link in list_open_files() if str(folder) in link]
-
-
-def list_open_files() -> list[str]:
-    """Where each of this process's file descriptors leads."""
-    links = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):
-            links.append(str(descriptor.readlink()))
-    return links
 
 
 @pytest.mark.parametrize(("bytes_more", "is_read"), [(0, True), (-1, False)])
@@ -300,11 +261,6 @@ def test_a_job_that_is_cancelled_while_it_waits_for_its_series_stops(
         return place.prefetch.take("second", wanted) is not None
 
     wait_until(is_read_anew, "the series to be read ahead again")
-
-
-def cancel() -> None:
-    """Somebody has."""
-    raise JobCancelledError("7")
 
 
 def test_a_job_short_of_memory_is_run_alone_before_it_makes_do_with_less(

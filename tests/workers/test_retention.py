@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,13 @@ from sqlalchemy import Engine, select
 
 from contouring.errors import WrongJobStateError
 from tests.workers.arriving import PACS, receive
-from tests.workers.conftest import LIMITS
+from tests.workers.retained_jobs import CANARY, START, Clock, finish_job, leases_at
 from workers.arrival_store import ArrivalStore
 from workers.arrivals import ArrivalState, Verdict
 from workers.database import migrate, open_engine
 from workers.housekeeping import Housekeeping
 from workers.job_store import JobStore
-from workers.jobs import Failure, Job, JobState, NewJob, OutputRecord, PlannedDelivery
-from workers.lease_store import LeaseStore, NewResult
+from workers.jobs import Failure, Job, JobState, NewJob, PlannedDelivery
 from workers.outbox_store import OutboxStore
 from workers.result_store import ResultStore
 from workers.retention import Retention
@@ -29,25 +28,9 @@ from workers.retention_store import RetentionStore
 from workers.series_store import SeriesStore
 from workers.tables import metadata
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 RETENTION = Retention(delivered=timedelta(hours=72), ended=timedelta(days=14))
-CANARY = "CanaryOfThePatient"
 STUDY = "1.2.826.0.1.47114711"
 HOUR_AGO = 3600.0
-OUTPUTS = (
-    OutputRecord("eclipse", "eclipse.rtstruct.dcm"),
-    OutputRecord("monaco", "monaco.rtstruct.dcm"),
-)
-
-
-class Clock:
-    """Stands until it is set."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture
@@ -66,22 +49,6 @@ def retention(engine: Engine, clock: Clock) -> RetentionStore:
 def done(jobs: JobStore, engine: Engine, clock: Clock, new_job: Callable[..., NewJob]) -> Job:
     """A job with structure sets of two templates."""
     return finish_job(jobs, engine, clock, new_job())
-
-
-def finish_job(jobs: JobStore, engine: Engine, clock: Clock, new: NewJob) -> Job:
-    """The job, done."""
-    (job,) = jobs.add([new])
-    leases = leases_at(engine, clock)
-    claimed = leases.claim("worker")
-    assert claimed is not None
-    folder = f"{job.id}/{claimed.fence}"
-    leases.finish(claimed, NewResult(folder, {}, OUTPUTS, (), (CANARY,), {}))
-    return jobs.find(job.id)
-
-
-def leases_at(engine: Engine, clock: Clock) -> LeaseStore:
-    """Leases by the test's clock."""
-    return LeaseStore(engine, 600.0, LIMITS, clock)
 
 
 def test_a_job_is_purged_72_hours_after_its_last_delivery(

@@ -42,10 +42,10 @@ class Collector:
 
     def send(self, records: Sequence[AuditRecord]) -> None:
         """Hand over records in their order; `DeliveryError` where not all are surely taken."""
-        frames = b"".join(build_frame(record, self.source) for record in records)
         try:
+            # Connected first: through an outage nothing is built in vain.
             with closing(self._connect()) as connection:
-                connection.sendall(frames)
+                connection.sendall(b"".join(build_frame(one, self.source) for one in records))
                 self._finish(connection)
         except OSError as error:
             reason = error.strerror or type(error).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -39,13 +40,16 @@ class Forwarder:
         cursor: AuditCursor,
         collector: TakesRecords,
         pause_seconds: float = PAUSE_SECONDS,
+        wait: Callable[[float], bool] | None = None,
     ) -> None:
+        """`wait`: passes so many seconds, and tells whether to send once more and end."""
         self._store = store
         self._cursor = cursor
         self._collector = collector
         self._pause_seconds = pause_seconds
         self._is_down = False
         self._stopping = threading.Event()
+        self._wait = wait or self._stopping.wait
         self._thread = threading.Thread(target=self._repeat, name="audit", daemon=True)
 
     def start(self) -> None:
@@ -74,7 +78,8 @@ class Forwarder:
     def _repeat(self) -> None:
         is_last = False
         while not is_last:
-            is_last = self._stopping.wait(self._pause_seconds)
+            # The same pause after each fault: a collector that is back is not waited for.
+            is_last = self._wait(self._pause_seconds)
             self._try()
         try:
             self._cursor.give_up()

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import redis
 
-from contouring.errors import BackupError
+from contouring.errors import BackupError, DataLockedError
 from workers.backups.backup_list import About, hash_file, read_list
 from workers.backups.database_copy import (
     FILES,
@@ -25,6 +26,7 @@ from workers.backups.database_copy import (
     name_kind,
     restore_database,
 )
+from workers.data_lock import owning_data
 from workers.durable_files import sync
 from workers.redis_urls import build_socket_url
 from workers.settings import Settings
@@ -75,14 +77,26 @@ def restore_backup(
     """
     about, sums = verify_backup(folder, show)
     _check_fit(settings, about)
-    _check_idle(settings)
+    with _owning(settings):
+        return _restore(settings, folder, now, (about, sums), replace=replace, show=show)
+
+
+def _restore(
+    settings: Settings,
+    folder: Path,
+    now: datetime,
+    listed: tuple[About, dict[str, str]],
+    *,
+    replace: bool,
+    show: Show,
+) -> Restored:
+    about, sums = listed
     present = _find_present(settings)
     if (present or holds_rows(settings.sql_url)) and not replace:
         raise BackupError(
             f"{settings.data} or its database is not empty: to put the backup in place of what is "
             "there, say so (--replace)."
         )
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     aside = settings.data / f"replaced-{now:%Y%m%dT%H%M%S}" if present else None
     if aside is not None:
         aside.mkdir(mode=0o700)
@@ -107,13 +121,23 @@ def _check_fit(settings: Settings, about: About) -> None:
         )
 
 
-def _check_idle(settings: Settings) -> None:
+@contextmanager
+def _owning(settings: Settings) -> Iterator[None]:
+    """Have data folder and database to itself; the signs beside the lock are those of machines
+    that reach the folder without it."""
     socket = settings.data.resolve() / "redis" / "redis.sock"
     deadline = time.monotonic() + ENDING_SECONDS
-    while _answers(build_socket_url(socket)) or count_others(settings.sql_url):
-        if time.monotonic() > deadline:
-            raise BackupError("a server or a worker is running on the target: stop it first.")
-        time.sleep(0.1)
+    with ExitStack() as held:
+        while True:
+            with suppress(DataLockedError), ExitStack() as trying:
+                trying.enter_context(owning_data(settings.data))
+                if not _answers(build_socket_url(socket)) and not count_others(settings.sql_url):
+                    held.enter_context(trying.pop_all())
+                    break
+            if time.monotonic() > deadline:
+                raise BackupError("a server or a worker is running on the target: stop it first.")
+            time.sleep(0.1)
+        yield
 
 
 def _answers(url: str) -> bool:

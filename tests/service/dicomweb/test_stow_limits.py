@@ -13,11 +13,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 from pydicom.dataset import Dataset
+from pydicom.uid import EncapsulatedPDFStorage
 from sqlalchemy.exc import OperationalError
 
 from contouring.phantom_scan import Scan, even_offsets
 from contouring.phantom_series import SeriesHeader
 from service.app import create_app
+from tests.hostile.crafted_dicom import nest, write_ct
 from tests.keys import KEY, SHOWN
 from tests.phantoms import SMALL_SCAN, write_small_series
 from tests.service.answers import change_dataset, expect_problem
@@ -39,7 +41,7 @@ from workers.instance_files import InstanceFiles
 from workers.redis_server import RedisServer
 from workers.settings import Settings
 
-OUT_OF_RESOURCES = 0xA700
+OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0xA700, 0xC000
 HEADERS = {"Content-Type": MULTIPART}
 
 
@@ -72,6 +74,20 @@ def test_a_request_that_is_too_large(
 
     expect_problem(answer, 413, "upload-too-large", str(64 * MEBIBYTE))
     assert store(sender, slices[0]).status_code == 200
+
+
+def test_an_object_over_a_limit_fails_alone(sender: httpx.Client, slices: list[bytes]) -> None:
+    """Whatever it is: the answer has a status of each object, and the others are stored."""
+    report = write_ct(nest(33), sop_class=EncapsulatedPDFStorage)
+
+    answer = store(sender, *slices, report)
+
+    assert answer.status_code == 202
+    assert set(list_stored(answer)) == {read_uid(one) for one in slices}
+    assert answer.json()["0008119A"]["Value"] == [
+        {"00081197": {"vr": "US", "Value": [CANNOT_UNDERSTAND]}}
+    ]
+    assert "nested deeper than 32" in answer.headers["Warning"]
 
 
 def test_too_many_objects_in_one_request(sender: httpx.Client, slices: list[bytes]) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.uid import UID, JPEGLosslessSV1, generate_uid
+from pydicom.uid import UID, EncapsulatedPDFStorage, JPEGLosslessSV1, generate_uid
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
 from contouring.provenance import IMPLEMENTATION_UID
+from tests.hostile.crafted_dicom import UIDS, find_dataset, nest, write_ct
 from tests.judges import find_program
 from tests.service.dimse.peers import CT, MR, RunningNode, read_object
 from workers.arrivals import Arrival, ArrivalState
@@ -100,6 +101,36 @@ def test_what_is_no_ct_is_acknowledged_and_not_kept(
     assert other.SOPInstanceUID not in node.find_kept()
     assert find_arrival(node, series[0]).state is ArrivalState.IGNORED
     node.wait_until_nothing_is_staged()
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "status"), [(EncapsulatedPDFStorage, 0x0000), (CT, 0xC000)], ids=["other", "CT"]
+)
+def test_an_object_over_a_limit_is_acknowledged_where_it_is_no_ct(
+    node: RunningNode, series: list[Path], sop_class: str, status: int
+) -> None:
+    """It would not be kept anyway; a slice is refused, and what comes after either is stored."""
+    deep = pydicom.dcmread(BytesIO(write_ct(nest(33), sop_class=sop_class)))
+    association = node.associate(sop_class, CT)
+
+    first = association.send_c_store(deep).Status
+    second = association.send_c_store(pydicom.dcmread(series[0])).Status
+
+    association.release()
+    assert (first, second) == (status, 0)
+    assert deep.SOPInstanceUID not in node.find_kept()
+    node.wait_until_nothing_is_staged()
+
+
+def test_an_object_over_a_limit_is_what_its_sender_says(node: RunningNode) -> None:
+    """A slice of which the data set says something else is not acknowledged."""
+    content = find_dataset(write_ct(nest(33), sop_class=EncapsulatedPDFStorage))
+    command = C_STORE()
+    command.AffectedSOPClassUID, command.AffectedSOPInstanceUID = CT, UIDS[0]
+
+    status = send_raw(node.associate(CT), command, content)
+
+    assert status == 0xC000
 
 
 def test_compressed_slices_are_kept_as_they_are(
