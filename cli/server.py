@@ -15,6 +15,7 @@ from models.bundles import RELEASED, find_bundles
 from models.templates import find_templates
 from workers.companion import Companion
 from workers.database import migrate, open_engine
+from workers.encryption.vault import open_vault
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
 from workers.logs import set_up_logs
@@ -58,6 +59,7 @@ def service() -> None:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.sql_url)
     migrate(engine)
+    open_vault(settings, engine).close()  # a missing key shows at once
     check_http_start(settings, engine)
     engine.dispose()
     out.print(f"Oarlock is at {settings.own_url}/", highlight=False)
@@ -85,6 +87,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     pick_templates(find_templates(settings.template_folders), settings.default_template_names)
     engine = open_engine(settings.sql_url)
     migrate(engine)
+    open_vault(settings, engine).close()
     check_http_start(settings, engine)
     if settings.dimse_port is not None:
         check_node_start(settings)

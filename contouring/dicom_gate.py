@@ -6,11 +6,8 @@ deflated data is inflated piece by piece and forgotten, and the rest is looked a
 
 from __future__ import annotations
 
-import mmap
-import os
 import struct
 import zlib
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +24,7 @@ from contouring.dicom_files import MOST_HEADER_BYTES, PREAMBLE
 from contouring.element_walk import ElementWalk, Encoding, WalkLimitError, WalkLimits
 from contouring.errors import DicomLimitError
 from contouring.multiframe import SLICE_CLASSES
+from contouring.opened_files import Content, looking_at, measure, open_file
 
 MAGIC = PREAMBLE[128:]
 META_GROUP = 0x0002
@@ -68,21 +66,21 @@ def check_file(path: Path, limits: DicomLimits, name: str = "") -> None:
 
     `name`: what the sender calls it. What is no DICOM file is left to whoever reads it.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         if file.read(len(PREAMBLE))[128:] != MAGIC:
             return
-        size = os.fstat(file.fileno()).st_size
+        size = measure(file)
         try:
             if size > limits.file_bytes:
                 raise WalkLimitError(f"it is {size} bytes, over {limits.file_bytes}")
-            with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
+            with looking_at(file) as content:
                 _check_part10(content, limits)
         except WalkLimitError as error:
             raise DicomLimitError(name or path.name, str(error)) from error
 
 
 def _check_dataset(
-    content: bytes | mmap.mmap, start: int, syntax: str, limits: DicomLimits, file_bytes: int
+    content: Content, start: int, syntax: str, limits: DicomLimits, file_bytes: int
 ) -> None:
     encoding = Encoding(syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian)
     looks = _Looks(limits, encoding, file_bytes)
@@ -90,7 +88,7 @@ def _check_dataset(
     looks.check()
 
 
-def _check_part10(content: mmap.mmap, limits: DicomLimits) -> None:
+def _check_part10(content: Content, limits: DicomLimits) -> None:
     syntax: str | None = None
 
     def note(tag: int, vr: bytes, value: memoryview) -> None:
@@ -135,7 +133,7 @@ def _take_short(tag: int, value: memoryview) -> bytes:
     return bytes(value)
 
 
-def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> bytes:
+def _inflate(content: Content, start: int, limits: DicomLimits) -> bytes:
     """What a header may be of; the rest is counted."""
     compressed = len(content) - start
     by_ratio = max(limits.inflate_ratio_bytes, int(compressed * limits.inflate_ratio))

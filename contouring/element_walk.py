@@ -11,9 +11,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from mmap import mmap
+from typing import Any
 
 from pydicom.datadict import dictionary_VR
+
+from contouring.opened_files import Content, FileContent
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
@@ -65,7 +67,7 @@ class ElementWalk:
 
     def __init__(
         self,
-        content: bytes | mmap,
+        content: Content,
         start: int,
         encoding: Encoding,
         limits: WalkLimits,
@@ -77,9 +79,9 @@ class ElementWalk:
         self._look = look
         self._size = len(content)
         order = "<" if encoding.is_little_endian else ">"
-        self._read_implicit = struct.Struct(f"{order}HHL").unpack_from
-        self._read_explicit = struct.Struct(f"{order}HH2sH").unpack_from
-        self._read_length = struct.Struct(f"{order}L").unpack_from
+        self._read_implicit = _build_reader(f"{order}HHL", content)
+        self._read_explicit = _build_reader(f"{order}HH2sH", content)
+        self._read_length = _build_reader(f"{order}L", content)
         self._levels = [_Level(False, NO_END, self._is_implicit(start, encoding.is_implicit))]
         self._elements = self._items = self._fragments = 0
 
@@ -174,7 +176,7 @@ class ElementWalk:
         else:
             self._check_value(tag, length)
         if len(self._levels) == 1:
-            value = memoryview(self._content)[end - length : end]
+            value = self._view(end - length, end)
             try:
                 self._limits = self._look(tag, vr, value) or self._limits
             finally:
@@ -191,7 +193,7 @@ class ElementWalk:
             return True
         if self._position + 4 > self._size:
             return False
-        group, element = struct.unpack_from("<HH", self._content, self._position)
+        group, element = struct.unpack("<HH", self._content[self._position : self._position + 4])
         return bool((group << 16 | element) == ITEM)
 
     def _enter(self, end: int, is_implicit: bool, resumes: int | None) -> None:
@@ -216,6 +218,11 @@ class ElementWalk:
             self._position += length
         return False
 
+    def _view(self, start: int, end: int) -> memoryview:
+        if isinstance(self._content, FileContent):
+            return memoryview(self._content[start : min(end, start + self._limits.value_bytes)])
+        return memoryview(self._content)[start:end]
+
     def _check_value(self, tag: int, length: int) -> None:
         if length > self._limits.value_bytes:
             raise WalkLimitError(
@@ -229,6 +236,14 @@ class ElementWalk:
         if len(vr) < 2:
             return is_said
         return not all(0x40 < letter < 0x5B for letter in vr)
+
+
+def _build_reader(form: str, content: Content) -> Callable[[Any, int], tuple[Any, ...]]:
+    """Numbers at a place of the content."""
+    known = struct.Struct(form)
+    if not isinstance(content, FileContent):
+        return known.unpack_from
+    return lambda there, position: known.unpack(there[position : position + known.size])
 
 
 def _is_sequence(tag: int) -> bool:

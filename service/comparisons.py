@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from contouring.comparison import TOLERANCE_MM, compare_structure_sets
 from contouring.dicom_series import read_series
 from contouring.errors import WrongJobStateError
+from contouring.opened_files import read_file
 from service.context import Context
 from workers.jobs import Job, OutputRecord
 
@@ -50,6 +51,7 @@ def compare_jobs(job: Job, other: Job, context: Context) -> ComparisonView:
             HTTPStatus.CONFLICT, f"the jobs {job.id} and {other.id} are of different series"
         )
     ours, theirs = _pick_outputs(job, other)
+    context.series.check(job.series_digest)
     series = read_series(context.series.find_folder(job.series_digest), has_known_names=False)
     differences = compare_structure_sets(
         _read(job, ours, context), _read(other, theirs, context), series
@@ -91,4 +93,4 @@ def _pick_outputs(job: Job, other: Job) -> tuple[OutputRecord, OutputRecord]:
 
 def _read(job: Job, output: OutputRecord, context: Context) -> bytes:
     assert job.result_folder is not None  # it has outputs
-    return context.results.find_file(job.result_folder, output.rtstruct).read_bytes()
+    return read_file(context.results.find_file(job.result_folder, output.rtstruct))

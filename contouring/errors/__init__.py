@@ -46,6 +46,8 @@
     │   ├── AddressRefusedError       one that the administrator's file does not allow
     │   └── UnknownDestinationError
     ├── StorageFullError              the data folder has no room for more
+    ├── EncryptionKeyError            the keys of the files at rest cannot be had
+    ├── SealedFileError               a file at rest that was damaged or changed
     ├── BackupError                   one that cannot be made, or must not be put back
     └── JobError
         ├── UnknownJobError
@@ -104,9 +106,11 @@ from contouring.errors.operation import (
     AddressRefusedError,
     BackupError,
     DeliveryError,
+    EncryptionKeyError,
     JobCancelledError,
     JobError,
     LeaseLostError,
+    SealedFileError,
     StorageFullError,
     UnknownDestinationError,
     UnknownJobError,
@@ -135,6 +139,7 @@ __all__ = [
     "DerivationError",
     "DicomLimitError",
     "EmptyUploadError",
+    "EncryptionKeyError",
     "EngineBuildError",
     "EngineMissingError",
     "EverySeriesRefusedError",
@@ -159,6 +164,7 @@ __all__ = [
     "ReleaseCheckError",
     "RuntimeMissingError",
     "RuntimeUnavailableError",
+    "SealedFileError",
     "SeriesRefusedError",
     "StorageFullError",
     "StructureSetError",

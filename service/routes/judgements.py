@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 
 from contouring.errors import UploadTooLargeError
+from contouring.opened_files import count_bytes
 from contouring.verdicts import Judgement, judge_files
 from service.access.declarations import needs
 from service.access.roles import Permission
@@ -73,7 +74,7 @@ def _judge(upload: Upload) -> Judgement:
 def _lint(form: Form, folder: Path, limits: Settings) -> LintView:
     _check_parts(form)
     (file,) = form.files_by_name[FILE]
-    if file.path.stat().st_size > limits.lint_bytes:
+    if count_bytes(file.path) > limits.lint_bytes:
         raise UploadTooLargeError(file.name, f"{limits.lint_bytes} bytes")
     ct_files = unpack_series(form.files_by_name.get(CT, ()), folder, limits)
     return lint_file(file.path, [one.path for one in ct_files], _names((file, *ct_files)))
