@@ -38,7 +38,7 @@ class InstanceFiles:
         final = self.find(instance.sha256)
         try:
             os.utime(final)  # it is needed again, whatever was about to sweep it
-            # In place of one that is plain, or that nobody can open any more.
+            # In place of one that is plain, damaged, or that nobody can open any more.
             is_kept = vault is None or vault.holds(final, instance.study_instance_uid)
         except FileNotFoundError:
             is_kept = False

@@ -64,10 +64,18 @@ class Vault:
         del _unsealed[path.absolute()]
 
     def holds(self, path: Path, study_uid: str) -> bool:
-        """Whether a file is there that the study's present key opens."""
+        """Whether a file is there, whole, that the study's present key opens."""
         with path.open("rb", buffering=0) as file:
             seal = read_seal(file)
-        return seal is not None and seal.key_id == self.keys.take(study_uid).id
+        if seal is None or seal.key_id != self.keys.take(study_uid).id:
+            return False
+        try:
+            with self.open(path.absolute()) as opened:
+                while opened.read(PIECE_BYTES):
+                    pass
+        except SealedFileError:
+            return False
+        return True
 
     def open(self, path: Path) -> BufferedReader:
         """A file's content.
