@@ -82,7 +82,7 @@ def restore(
     if missing:
         warn(
             f"its files are encrypted under {', '.join(missing)}, which is not in "
-            "OARLOCK_ENCRYPTION_KEY_FILE: without it nothing of them can be read, and no server starts on them."
+            "OARLOCK_ENCRYPTION_KEY_FILE: without it nobody reads them, and no server starts."
         )
 
 

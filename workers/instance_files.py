@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from workers.durable_files import SYNC_THREADS, sync
-from workers.encryption.vault import Vault, find_vault
+from workers.encryption.vault import Vault, find_vault, forget_created
 from workers.instances import ReceivedInstance
 
 
@@ -46,9 +46,10 @@ class InstanceFiles:
             instance.path.unlink()
             return
         if vault is not None:
-            vault.seal(instance.path, instance.study_instance_uid, final)
+            vault.seal_object(instance.path, instance.study_instance_uid, instance.sha256)
         os.utime(instance.path)  # after a long upload it may look forgotten
         instance.path.replace(final)
+        forget_created(instance.path)
 
     def find(self, sha256: str) -> Path:
         """Where the file of this content is."""

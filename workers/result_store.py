@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.durable_files import publish_folder, sync, write_file
-from workers.encryption.vault import create_file, find_vault
+from workers.encryption.vault import create_file, find_vault, forget_created
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def _write(path: Path, content: bytes, study_uid: str, final: Path) -> None:
     with create_file(path) as file:
         file.write(content)
     vault.seal(path, study_uid, final)
+    forget_created(path)
 
 
 def name_folder(job_id: str, fence: int) -> str:

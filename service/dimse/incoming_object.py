@@ -20,8 +20,7 @@ from contouring.errors import (
 from contouring.provenance import IMPLEMENTATION_UID, MANUFACTURER
 from workers.content_hash import begin_dataset_hash
 from workers.disk_space import check_space
-from workers.durable_files import sync
-from workers.encryption.vault import create_file, forget_created
+from workers.encryption.vault import create_file, forget_created, settle
 from workers.instances import ReceivedInstance, identify, identify_by_head
 from workers.limits import MEBIBYTE
 from workers.settings import Settings
@@ -86,7 +85,7 @@ class IncomingObject:
             bytes(self._head), self._transfer_syntax, self._path, sha256, size
         ) or identify(self._path, sha256)
         if instance.is_ct:
-            sync(self._path)
+            settle(self._path, instance.study_instance_uid, sha256)
         return instance
 
     def discard(self) -> None:

@@ -18,6 +18,7 @@ from cli.app import COMMANDS
 from workers.access_settings import AccessSettings
 from workers.settings import Settings
 
+ENCRYPTION = "encryption_key_file"
 NOT_FOR_CONTAINERS = {"key": "what `oarlock submit` shows a server: a client's, not the server's"}
 RUNTIMES = {"onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "torch", "monai"}
 
@@ -62,9 +63,12 @@ def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
         *(n for n in Settings.model_fields if n.startswith("audit_")),
     ]
     wanted = {
-        "service": {*named, "model_keys", "log_format"} - set(NOT_FOR_CONTAINERS),
-        "dimse": {n for n in Settings.model_fields if n.startswith(("audit_", "dimse_tls_"))},
-        "worker": {n for n in Settings.model_fields if n.startswith("audit_")} | {"model_keys"},
+        "service": {*named, "model_keys", "log_format", ENCRYPTION} - set(NOT_FOR_CONTAINERS),
+        "dimse": {
+            n for n in Settings.model_fields if n.startswith(("audit_", "dimse_tls_", ENCRYPTION))
+        },
+        "worker": {n for n in Settings.model_fields if n.startswith(("audit_", ENCRYPTION))}
+        | {"model_keys"},
     }
     values = {f"OARLOCK_{name.upper()}": f"our-{name}" for name in set().union(*wanted.values())}
     environment = {**os.environ, **values, "POSTGRES_PASSWORD": "secret"}

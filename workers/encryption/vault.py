@@ -18,6 +18,7 @@ from sqlalchemy import Engine, select
 from contouring.errors import EncryptionKeyError, SealedFileError
 from contouring.opened_files import drop_opener, use_opener
 from workers.content_hash import ContentHash
+from workers.durable_files import sync
 from workers.encryption.chunks import CHUNK_BYTES, ChunkReader, ChunkWriter
 from workers.encryption.seal import KEY_BYTES, SEAL_BYTES, Seal, open_seal, read_seal, seal_key
 from workers.encryption.study_keys import StudyKeys
@@ -29,7 +30,7 @@ PIECE_BYTES = 2**20
 SERIES_REMEMBERED = 64
 
 _vaults: dict[Path, Vault] = {}
-_unsealed: dict[Path, bytes] = {}  # the keys of files that are not sealed yet, of this process
+_created: dict[Path, bytes] = {}  # the keys of files that are not kept yet, of this process
 
 
 class Vault:
@@ -53,15 +54,20 @@ class Vault:
     def seal(self, path: Path, study_uid: str, final: Path) -> None:
         """Make a file that was created here its study's; all of it is on the disk on return.
 
-        `final`: the path that it is to have.
+        `final`: the path that it is to have. It stays readable here until it is forgotten.
         """
         key = self.keys.take(study_uid)
-        seal = seal_key(_unsealed[path.absolute()], key.id, key.secret, self._find_place(final))
-        with path.open("r+b") as file:
-            file.write(seal.pack())
-            file.flush()
+        file_key = _created[path.absolute()]
+        with path.open("r+b", buffering=0) as file:
+            there = read_seal(file)
+            if there is not None and there.key_id == key.id:
+                return
+            file.write(seal_key(file_key, key.id, key.secret, self._find_place(final)).pack())
             os.fsync(file.fileno())
-        del _unsealed[path.absolute()]
+
+    def seal_object(self, path: Path, study_uid: str, sha256: str) -> None:
+        """The same of an object that came in."""
+        self.seal(path, study_uid, self._data / INSTANCES / f"{sha256}.dcm")
 
     def holds(self, path: Path, study_uid: str) -> bool:
         """Whether a file is there, whole, that the study's present key opens."""
@@ -106,7 +112,7 @@ class Vault:
     def _open(self, file: FileIO, path: Path) -> BufferedReader:
         name = str(path.relative_to(self._data))
         if path.parts[len(self._data.parts)] == STAGING:
-            key = _unsealed.get(path)
+            key = _created.get(path)
             return _buffer(file if key is None else ChunkReader(file, key, SEAL_BYTES, name))
         seal = read_seal(file)
         if seal is None:
@@ -213,12 +219,22 @@ def create_file(path: Path, descriptor: int | None = None) -> BinaryIO:
     if find_vault(path) is None:
         return path.open("xb") if descriptor is None else os.fdopen(descriptor, "wb")
     file = FileIO(path, "xb") if descriptor is None else FileIO(descriptor, "wb")
-    key = _unsealed[path.absolute()] = os.urandom(KEY_BYTES)
+    key = _created[path.absolute()] = os.urandom(KEY_BYTES)
     return cast("BinaryIO", ChunkWriter(file, key, SEAL_BYTES))
 
 
 def forget_created(path: Path) -> None:
-    """Of files that were created here at this path or below: they are gone."""
+    """Of files that were created here at this path or below: they are gone, or have their place."""
     whole = path.absolute()
-    for one in [one for one in list(_unsealed) if one.is_relative_to(whole)]:
-        _unsealed.pop(one, None)
+    if _created.pop(whole, None) is None:
+        for one in [one for one in list(_created) if one.is_relative_to(whole)]:
+            _created.pop(one, None)
+
+
+def settle(path: Path, study_uid: str, sha256: str) -> None:
+    """Wait until a staged object is on the disk, and is its study's where it is encrypted."""
+    vault = find_vault(path)
+    if vault is None:
+        sync(path)
+    else:
+        vault.seal_object(path, study_uid, sha256)
