@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -91,13 +92,14 @@ class Site:
         }
 
     def read_files(self, *tops: str) -> dict[str, bytes]:
-        """Every file below these folders, by its path."""
-        return {
-            str(path.relative_to(self.data)): path.read_bytes()
-            for top in tops
-            for path in (self.data / top).rglob("*")
-            if path.is_file()
-        }
+        """Every file below these folders, by its path; a server that runs may remove some."""
+        found = {}
+        for top in tops:
+            for folder, _, names in os.walk(self.data / top):
+                for path in (Path(folder, name) for name in names):
+                    with suppress(OSError):
+                        found[str(path.relative_to(self.data))] = path.read_bytes()
+        return found
 
     def list_delivered(self) -> list[bytes]:
         """What was put into the folder of the destination."""
@@ -321,7 +323,8 @@ def test_whoever_is_killed_leaves_nothing_readable_and_the_job_is_done(
     with run_ready_server(alone.folder, alone.environment | QUICK) as server:
         job_id = send(server.http, large)
         wait_until(lambda: server.show(job_id)["stage"] == "segment", "its middle")
-        for process in find_descendants(server.process_id):
+        killed = find_descendants(server.process_id)
+        for process in killed:
             os.kill(process, signal.SIGKILL)
         during = alone.read_files(*KEPT)
         done = server.wait_for(job_id, "done", "failed", "poisoned")
@@ -335,6 +338,7 @@ def test_whoever_is_killed_leaves_nothing_readable_and_the_job_is_done(
         again = server.http.get(f"/v1/jobs/{job_id}/rtstruct")
         after = alone.read_files(*KEPT)
 
+    assert killed
     assert done["state"] == "done", done
     assert again.status_code == 200
     for files in (during, left, after):
@@ -360,7 +364,15 @@ def test_a_server_without_its_key_says_so_and_loses_no_job(alone: Site, tmp_path
     assert "1 studies are encrypted under the master key" in refused.stderr
     assert "can be read or changed by others" in readable.stderr
     with run_ready_server(alone.folder, alone.environment) as server:
-        assert server.http.get(f"/v1/jobs/{job_id}/rtstruct").status_code == 200
+        fetched = server.http.get(f"/v1/jobs/{job_id}/rtstruct").status_code
+        health = [server.http.get("/health/ready").json()]
+        alone.keys.rename(alone.folder / "away")
+        health.append(server.http.get("/health/ready").json())
+        (alone.folder / "away").rename(alone.keys)
+        health.append(server.http.get("/health/ready").json())
+    assert fetched == 200
+    assert [one["status"] for one in health] == ["ok", "degraded", "ok"]
+    assert "master key is missing" in health[1]["parts"]["encryption"]
 
 
 def test_encryption_is_turned_on_and_its_key_rotated_while_studies_are_kept(
