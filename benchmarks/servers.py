@@ -36,7 +36,7 @@ class Server:
 
 
 @contextmanager
-def run_oarlock(folder: Path) -> Iterator[Server]:
+def run_oarlock(folder: Path, name: str = "Oarlock", **settings: str) -> Iterator[Server]:
     """Oarlock as `oarlock serve` runs it; what it receives is never quiet enough to be judged."""
     folder.mkdir()
     sources = folder / "sources.yaml"
@@ -49,12 +49,13 @@ def run_oarlock(folder: Path) -> Iterator[Server]:
         "OARLOCK_DIMSE_PORT": str(dicom_port),
         "OARLOCK_RESERVE_BYTES": "0",
         "OARLOCK_FIRST_KEY": KEY,
+        **settings,
     }
     command = [sys.executable, "-m", "cli", "serve"]
     with run_process(command, folder / "log", environment):
         wait_for(f"http://127.0.0.1:{http_port}/health/ready", folder / "log")
         _wait(lambda: _listens(dicom_port), folder / "log")
-        yield Server("Oarlock", http_port, "/dicom-web/studies", dicom_port, "OARLOCK")
+        yield Server(name, http_port, "/dicom-web/studies", dicom_port, "OARLOCK")
 
 
 @contextmanager

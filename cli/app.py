@@ -40,6 +40,7 @@ COMMANDS = MappingProxyType(
         "destinations": "destinations",
         "backup": "backups",
         "restore": "backups",
+        "encryption": "encryption",
         "audit": "audit",
     }
 )

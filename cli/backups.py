@@ -19,6 +19,7 @@ from workers.audit.events import AuditEvent
 from workers.backups.backup import make_backup
 from workers.backups.restore import restore_backup, verify_backup
 from workers.database import open_engine
+from workers.encryption.key_ring import read_key_ring
 from workers.private_files import keep_files_private
 from workers.settings import Settings
 from workers.tables import audit_head
@@ -39,6 +40,11 @@ def backup(
     _note(settings, AuditEvent.BACKUP_MADE)
     size = f"{made.byte_count / 2**20:.0f} MiB"
     out.print(f"{folder}: {len(made.sums)} files, {size}", highlight=False, soft_wrap=True)
+    if made.master_keys:
+        warn(
+            f"its files are encrypted under {', '.join(made.master_keys)}: the file of these "
+            "master keys is not in the backup, and is kept elsewhere."
+        )
     for name in made.missing:
         warn(f"{name} is lost: the database names it, and the data folder does not have it.")
     for name in made.damaged:
@@ -61,15 +67,29 @@ def restore(
     with Bars(("verify",) if check else ("verify", "restore")) as bars:
         if check:
             about, sums = verify_backup(folder, bars.show)
+            settings = Settings()
             told = f"{len(sums)} files, made {about.made_at:%Y-%m-%d %H:%M} UTC, are whole"
         else:
             settings, now = Settings(), datetime.now(UTC)
             restored = restore_backup(settings, folder, now, replace=replace, show=bars.show)
             _note(settings, AuditEvent.BACKUP_RESTORED)
+            about = restored.about
             told = f"{restored.file_count} files and the database are back"
             if restored.set_aside is not None:
                 told += f"; what was there is in {restored.set_aside}"
     out.print(f"{folder}: {told}", highlight=False, soft_wrap=True)
+    missing = sorted(set(about.master_keys) - _list_master_keys(settings))
+    if missing:
+        warn(
+            f"its files are encrypted under {', '.join(missing)}, which is not in "
+            "OARLOCK_ENCRYPTION_KEY_FILE: without it nobody reads them, and no server starts."
+        )
+
+
+def _list_master_keys(settings: Settings) -> set[str]:
+    if settings.encryption_key_file is None:
+        return set()
+    return set(read_key_ring(settings.encryption_key_file, settings.data).keys)
 
 
 def _note(settings: Settings, event: AuditEvent) -> None:

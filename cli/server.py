@@ -16,6 +16,7 @@ from models.templates import find_templates
 from workers.companion import Companion
 from workers.data_lock import sharing_data
 from workers.database import migrate, open_engine
+from workers.encryption.vault import open_vault
 from workers.job_templates import pick_templates
 from workers.lease_store import LeaseStore
 from workers.logs import set_up_logs
@@ -63,6 +64,7 @@ def service() -> None:
     with sharing_data(settings.data):
         engine = open_engine(settings.sql_url)
         migrate(engine)
+        open_vault(settings, engine).close()  # a missing key shows at once
         check_http_start(settings, engine)
         engine.dispose()
         out.print(f"Oarlock is at {settings.own_url}/", highlight=False)
@@ -90,6 +92,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     pick_templates(find_templates(settings.template_folders), settings.default_template_names)
     engine = open_engine(settings.sql_url)
     migrate(engine)
+    open_vault(settings, engine).close()
     check_http_start(settings, engine)
     if settings.dimse_port is not None:
         check_node_start(settings)

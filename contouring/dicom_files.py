@@ -18,10 +18,10 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.filewriter import write_file_meta_info
 from pydicom.hooks import hooks, raw_element_vr
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
@@ -29,6 +29,7 @@ from pydicom.valuerep import VR
 
 from contouring.errors import NoCTSeriesError
 from contouring.input_policies import refusal
+from contouring.opened_files import open_file, read_file
 
 # What pydicom and its decoders raise over damaged files; it decodes many values only on access.
 UNREADABLE = (
@@ -165,26 +166,32 @@ hooks.register_callback("raw_element_vr", _find_vr)
 def _read_up_to(last_tag: int, path: Path) -> Dataset:
     if _is_deflated(path):
         return read_header(path)
-    with telling_damage(), path.open("rb") as file:
+    with telling_damage(), open_file(path) as file:
         return read_partial(file, lambda tag, _vr, _length: tag > last_tag)
 
 
 def _parse(source: Path | BytesIO, stop_before_pixels: bool = False) -> Dataset:
-    with telling_damage():
-        return dcmread(source, stop_before_pixels=stop_before_pixels)
+    with telling_damage(), open_file(source) if isinstance(source, Path) else source as file:
+        return dcmread(file, stop_before_pixels=stop_before_pixels)
 
 
 def _is_deflated(path: Path) -> bool:
-    return bool(
-        read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
-    )
+    return bool(_read_meta(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
+
+
+def _read_meta(path: Path) -> FileMetaDataset:
+    """As pydicom's own reading of it, of a file that is opened already."""
+    with open_file(path) as file:
+        read_preamble(file, False)
+        group = read_dataset(file, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
+    return FileMetaDataset(group)
 
 
 def _inflate(path: Path, limit: int) -> _Inflated:
-    meta = read_file_meta_info(path)
+    meta = _read_meta(path)
     start = len(PREAMBLE) + GROUP_LENGTH_BYTES + int(meta.FileMetaInformationGroupLength)
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = stream.decompress(path.read_bytes()[start:], limit + 1)
+    content = stream.decompress(read_file(path)[start:], limit + 1)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     head = DicomBytesIO()
     write_file_meta_info(head, meta, enforce_standard=False)

@@ -6,10 +6,8 @@ deflated data is inflated piece by piece and forgotten, and the rest is looked a
 
 from __future__ import annotations
 
-import mmap
 import struct
 import zlib
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -33,6 +31,7 @@ from contouring.element_walk import (
 )
 from contouring.errors import DicomLimitError
 from contouring.multiframe import SLICE_CLASSES
+from contouring.opened_files import Content, looking_at, open_file
 
 MAGIC = PREAMBLE[128:]
 META_GROUP = 0x0002
@@ -77,11 +76,11 @@ def check_file(path: Path, limits: DicomLimits, name: str = "") -> None:
 
     `name`: what the sender calls it. What is no DICOM file is left to whoever reads it.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         if file.read(len(PREAMBLE))[128:] != MAGIC:
             return
         try:
-            with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
+            with looking_at(file) as content:
                 _check_part10(content, limits)
         except WalkLimitError as error:
             sop_class = UID(error.sop_class_uid)
@@ -90,7 +89,7 @@ def check_file(path: Path, limits: DicomLimits, name: str = "") -> None:
 
 
 def _check_dataset(
-    content: bytes | mmap.mmap,
+    content: Content,
     start: int,
     syntax: str,
     limits: DicomLimits,
@@ -110,7 +109,7 @@ def _check_dataset(
         raise
 
 
-def _check_part10(content: mmap.mmap, limits: DicomLimits) -> None:
+def _check_part10(content: Content, limits: DicomLimits) -> None:
     size = len(content)
     fault = f"it is {size} bytes, over {limits.file_bytes}" if size > limits.file_bytes else ""
     syntax: str | None = None
@@ -176,7 +175,7 @@ def _take_short(tag: int, value: memoryview) -> bytes:
     return bytes(value)
 
 
-def _inflate(content: mmap.mmap, start: int, limits: DicomLimits) -> tuple[bytes, str]:
+def _inflate(content: Content, start: int, limits: DicomLimits) -> tuple[bytes, str]:
     """What a header may be of, and what is wrong with the rest, which is counted."""
     compressed = len(content) - start
     by_ratio = max(limits.inflate_ratio_bytes, int(compressed * limits.inflate_ratio))

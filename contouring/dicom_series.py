@@ -27,6 +27,7 @@ from contouring.grid import Grid
 from contouring.input_policies import left_out, refusal, warning
 from contouring.multiframe import SLICE_CLASSES, split_frames
 from contouring.notices import Notice
+from contouring.opened_files import count_bytes, read_file
 from contouring.series_gate import check_slice, check_stack, check_text
 from contouring.slice_headers import SliceHeader
 from contouring.stacks import Stack, find_stacks
@@ -214,7 +215,7 @@ def _read_header(file: Path) -> Dataset | str:
     except InvalidDicomError:
         return NOT_DICOM
     except UNREADABLE:
-        return DAMAGED if file.stat().st_size else NOT_DICOM
+        return DAMAGED if count_bytes(file) else NOT_DICOM
 
 
 def _why_no_slice(header: Dataset) -> str:
@@ -281,7 +282,7 @@ def _without_repeats(files: list[SliceHeader]) -> tuple[list[SliceHeader], tuple
     for file in files:
         uid = file.text("SOPInstanceUID")
         known = first.setdefault(uid or str(file.path), file)
-        if known is not file and known.path.read_bytes() != file.path.read_bytes():
+        if known is not file and read_file(known.path) != read_file(file.path):
             raise refusal(
                 "same-uid-other-bytes",
                 f"{known.name} and {file.name} have the same SOP Instance UID but differ.",

@@ -11,9 +11,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from mmap import mmap
+from typing import Any
 
 from pydicom.datadict import dictionary_VR
+
+from contouring.opened_files import Content, FileContent
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
@@ -73,7 +75,7 @@ class ElementWalk:
 
     def __init__(
         self,
-        content: bytes | mmap,
+        content: Content,
         start: int,
         encoding: Encoding,
         limits: WalkLimits,
@@ -86,9 +88,9 @@ class ElementWalk:
         self._size = len(content)
         order = "<" if encoding.is_little_endian else ">"
         self._sequence_end = struct.pack(f"{order}HH", SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF)
-        self._read_implicit = struct.Struct(f"{order}HHL").unpack_from
-        self._read_explicit = struct.Struct(f"{order}HH2sH").unpack_from
-        self._read_length = struct.Struct(f"{order}L").unpack_from
+        self._read_implicit = _build_reader(f"{order}HHL", content)
+        self._read_explicit = _build_reader(f"{order}HH2sH", content)
+        self._read_length = _build_reader(f"{order}L", content)
         is_implicit = self._is_implicit(start, encoding.is_implicit)
         self._levels = [_Level(False, NO_END, self._size, is_implicit)]
         self._elements = self._items = self._fragments = 0
@@ -205,7 +207,7 @@ class ElementWalk:
         else:
             self._check_value(tag, length)
         if len(self._levels) == 1:
-            value = memoryview(self._content)[end - length : end]
+            value = self._view(end - length, end)
             try:
                 self._limits = self._look(tag, vr, value) or self._limits
             finally:
@@ -248,6 +250,11 @@ class ElementWalk:
             self._position += length
         return False
 
+    def _view(self, start: int, end: int) -> memoryview:
+        if isinstance(self._content, FileContent):
+            return memoryview(self._content[start : min(end, start + self._limits.value_bytes)])
+        return memoryview(self._content)[start:end]
+
     def _check_value(self, tag: int, length: int) -> None:
         if length > self._limits.value_bytes:
             raise WalkLimitError(
@@ -261,6 +268,14 @@ class ElementWalk:
         if len(vr) < 2:
             return is_said
         return not all(0x40 < letter < 0x5B for letter in vr)
+
+
+def _build_reader(form: str, content: Content) -> Callable[[Any, int], tuple[Any, ...]]:
+    """Numbers at a place of the content."""
+    known = struct.Struct(form)
+    if not isinstance(content, FileContent):
+        return known.unpack_from
+    return lambda there, position: known.unpack(there[position : position + known.size])
 
 
 def _find_vr(tag: int) -> str | None:

@@ -20,6 +20,7 @@ from pydicom.tag import Tag
 
 from contouring.character_sets import Script, are_known, decode_text
 from contouring.dicom_series import PATIENT_AND_STUDY, CTSeries
+from contouring.opened_files import open_file
 
 EQUIPMENT = (  # of the scanner
     "Manufacturer",
@@ -82,9 +83,8 @@ class CopiedHeader:
 def read_first_header(series: CTSeries) -> CopiedHeader:
     """What is copied, from the file of the first slice."""
     keywords = [*PATIENT_AND_STUDY, *EQUIPMENT]
-    dataset = pydicom.dcmread(
-        series.instances[0].path, stop_before_pixels=True, specific_tags=list(keywords)
-    )
+    with open_file(series.instances[0].path) as file:
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(keywords))
     present = {k: dataset.get_item(Tag(k)) for k in keywords if k in dataset}
     values = {k: e.value or b"" for k, e in present.items() if isinstance(e, RawDataElement)}
     if "SpecificCharacterSet" in dataset:  # which pydicom has decoded

@@ -10,6 +10,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from contouring.errors import EncryptionKeyError, SealedFileError
 from service.admission import Wait, judge
 from service.context import Context
 from workers.arrivals import Arrival, ArrivalState, Verdict
@@ -64,9 +65,12 @@ class Admitter:
     def _judge(self, arrival: Arrival) -> None:
         try:
             verdict = judge(arrival, self._context)
-        except (SQLAlchemyError, OSError):
+        except (SQLAlchemyError, OSError, EncryptionKeyError):
             log.exception("arrival %s could not be judged; it is judged again", arrival.id)
             verdict = Wait(AGAIN_SECONDS, arrival.expected)
+        except SealedFileError as error:
+            log.error("arrival %s: %s", arrival.id, error)
+            verdict = Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
         except Exception:
             log.exception("arrival %s could not be judged", arrival.id)
             reason = "Oarlock failed to judge it: report this with the server's log."

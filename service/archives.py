@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from contouring.errors import BrokenZipError, UnsafeZipError, UploadTooLargeError
+from contouring.opened_files import count_bytes, open_file
 from service.staged_files import StagedFile, StagedFileWriter
 from workers.instances import build_shown_words
 from workers.settings import Settings
@@ -26,7 +27,7 @@ ENCRYPTED = 0x1
 
 def is_zip(file: StagedFile) -> bool:
     """Whether a file is a zip, or is called one."""
-    with file.path.open("rb") as opened:
+    with open_file(file.path) as opened:
         return opened.read(4) in MAGIC or file.name.lower().endswith(".zip")
 
 
@@ -34,7 +35,7 @@ def unpack(archive: StagedFile, folder: Path, limits: Settings) -> tuple[StagedF
     """The files of a zip, staged in `folder`; the zip itself is removed."""
     _check_directory_size(archive, limits)
     try:
-        with zipfile.ZipFile(archive.path) as opened:
+        with open_file(archive.path) as file, zipfile.ZipFile(file) as opened:
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
             _check_entries(archive, entries, limits)
             files = _unpack_entries(archive, opened, entries, folder, limits)
@@ -67,9 +68,9 @@ def _unpack_entries(
 
 
 def _check_directory_size(archive: StagedFile, limits: Settings) -> None:
-    size = archive.path.stat().st_size
+    size = count_bytes(archive.path)
     tail = min(size, END_RECORD.size + COMMENT_LIMIT)
-    with archive.path.open("rb") as opened:
+    with open_file(archive.path) as opened:
         opened.seek(size - tail)
         end = opened.read(tail)
     start = end.rfind(END_MAGIC)
@@ -108,7 +109,7 @@ def _is_plain_file(entry: zipfile.ZipInfo) -> bool:
 
 
 def _find_byte_limit(archive: StagedFile, limits: Settings) -> int:
-    by_ratio = int(archive.path.stat().st_size * limits.zip_ratio)
+    by_ratio = int(count_bytes(archive.path) * limits.zip_ratio)
     return min(limits.zip_inflated_bytes, max(limits.zip_ratio_bytes, by_ratio))
 
 

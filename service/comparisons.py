@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from contouring.comparison import TOLERANCE_MM, compare_structure_sets
 from contouring.dicom_series import CTSeries, read_series
 from contouring.errors import UnusableInputError, WrongJobStateError
+from contouring.opened_files import read_file
 from service.context import Context
 from workers.jobs import Job, OutputRecord
 
@@ -82,6 +83,7 @@ def find_live_job(job: Job, context: Context) -> Job:
 
 def _read_series(job: Job, context: Context) -> CTSeries:
     """What is kept is no upload: whoever asks could not mend a fault in it."""
+    context.series.check(job.series_digest)
     try:
         return read_series(context.series.find_folder(job.series_digest), has_known_names=False)
     except UnusableInputError as error:
@@ -105,4 +107,4 @@ def _pick_outputs(job: Job, other: Job) -> tuple[OutputRecord, OutputRecord]:
 
 def _read(job: Job, output: OutputRecord, context: Context) -> bytes:
     assert job.result_folder is not None  # it has outputs
-    return context.results.find_file(job.result_folder, output.rtstruct).read_bytes()
+    return read_file(context.results.find_file(job.result_folder, output.rtstruct))

@@ -25,6 +25,7 @@ from workers.audit.reporting import build_forwarder, build_pruning, running
 from workers.courier import Courier
 from workers.database import migrate, open_engine
 from workers.destinations.destinations import Destinations, read_destinations
+from workers.encryption.vault import open_vault
 from workers.holdings import Holdings
 from workers.housekeeping import Housekeeping
 from workers.instance_files import InstanceFiles
@@ -92,6 +93,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
     instances = InstanceFiles(settings.data)
     engine = open_engine(settings.sql_url)
     migrate(engine)
+    vault = open_vault(settings, engine)
     audit = AuditStore(engine)
     checksums = {name: bundle.checksum for name, bundle in bundles.items()}
     shapes = " ".join(f"{name}:{one.checksum}" for name, one in sorted(templates.items()))
@@ -109,6 +111,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
     courier = Courier(outbox, jobs, results, destinations, settings.courier_seconds)
     with ExitStack() as ending:
         ending.callback(engine.dispose)
+        ending.callback(vault.close)
         ending.enter_context(running(audit, "service", build_forwarder(engine, audit, settings)))
         configuration.note_changes()
         ending.callback(publisher.close)

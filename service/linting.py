@@ -9,6 +9,7 @@ from contouring.dicom_series import CTSeries, find_series
 from contouring.errors import NotDicomError, SeriesRefusedError
 from contouring.input_policies import refusal
 from contouring.lint import lint_structure_set
+from contouring.opened_files import read_file
 from service.judgements import LintView, build_lint_view
 
 WANTED = "an RTSTRUCT"
@@ -25,7 +26,7 @@ def lint_file(
 
     `names`: what the sender called a file; its own name otherwise.
     """
-    content = file.read_bytes()
+    content = read_file(file)
     series = _pick_series(content, ct_files, names) if ct_files else None
     try:
         findings = lint_structure_set(content, series)

@@ -78,6 +78,8 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     errors.AddressRefusedError: HTTPStatus.BAD_GATEWAY,
     errors.UnknownDestinationError: HTTPStatus.NOT_FOUND,
     errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.EncryptionKeyError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.SealedFileError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BackupError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.UnknownArrivalError: HTTPStatus.NOT_FOUND,
     errors.DataLockedError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from contouring.dicom_files import PREAMBLE
 from workers.content_hash import MAGIC, ContentHash
+from workers.encryption.vault import create_file
 from workers.instances import build_shown_words
 
 
@@ -33,7 +34,7 @@ class StagedFileWriter:
         self._path = folder / f"file-{number:06d}"
         self._name = build_shown_words(sent_name) or self._path.name
         self._hash = ContentHash()
-        self._file = self._path.open("xb")
+        self._file = create_file(self._path)
         self._head: bytearray | None = bytearray()  # until it shows whether it has a preamble
         self.is_named = bool(sent_name)
         self.size = 0

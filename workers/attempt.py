@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -63,6 +63,7 @@ class Workplace:
     template_folders: tuple[Path, ...]
     heartbeat_seconds: float
     holds_partial: bool = True
+    check_keys: Callable[[], None] = lambda: None  # of files that are encrypted
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _contour_sparing(
     except ReleaseCheckError as error:
         if error.withheld is not None:
             report = build_withheld_report(series, cascade, stamp, error.withheld)
-            place.results.keep(job.id, job.fence, {REPORT: encode_report(report)})
+            _keep({REPORT: encode_report(report)}, job, place)
         raise
     seconds = watch.seconds | contouring.stage_seconds
     return _Attempt(series, cascade, stamp, replace(contouring, stage_seconds=seconds))
@@ -149,6 +150,7 @@ def _open(job: Job, place: Workplace, economy: Economy, watch: Stopwatch) -> Cas
 def _find(job: Job, place: Workplace, watch: Stopwatch) -> tuple[CTSeries, CTVolume | None]:
     """The job's series, and its voxels if they were read ahead."""
     with watch.stage(FIND) as done:
+        place.series.check(job.series_digest)
         prepared = place.prefetch.take(job.series_digest, lambda: done(0.0))
         if prepared is not None:
             return prepared.series, prepared.ct
@@ -167,6 +169,10 @@ def _read_ahead(job: Job, place: Workplace, cascade: Cascade, progress: Progress
             place.prefetch.begin(job, is_on_gpu)
 
     return report
+
+
+def _keep(files: Mapping[str, bytes], job: Job, place: Workplace) -> StoredResult:
+    return place.results.keep(job.id, job.fence, files, job.study_instance_uid)
 
 
 def _identify(stored: StoredResult, results: ResultStore) -> tuple[ReceivedInstance, ...]:
@@ -207,7 +213,7 @@ def _build_progress(
 def _commit(job: Job, attempt: _Attempt, place: Workplace) -> None:
     series, contouring = attempt.series, attempt.contouring
     report = build_report(series, attempt.cascade, attempt.stamp, contouring)
-    stored = place.results.keep(job.id, job.fence, build_files(contouring, report))
+    stored = _keep(build_files(contouring, report), job, place)
     result = NewResult(
         folder=stored.folder,
         files=stored.files,

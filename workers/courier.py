@@ -11,13 +11,14 @@ import threading
 import time
 import traceback
 from collections import Counter
+from contextlib import AbstractContextManager
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from contouring.errors import DeliveryError
+from contouring.errors import DeliveryError, EncryptionKeyError, SealedFileError
 from workers.deliveries import Delivery
 from workers.destinations.destinations import Destinations
-from workers.destinations.parcels import Parcel, read_parcel
+from workers.destinations.parcels import Parcel, opening_parcel
 from workers.destinations.webhook import Webhook
 from workers.job_store import JobStore
 from workers.jobs import Job, JobState
@@ -105,6 +106,8 @@ class Courier:
             self._outbox.fail(delivery, str(error))
         except DeliveryError as error:
             self._postpone(delivery, error.fault)
+        except (EncryptionKeyError, SealedFileError) as error:
+            self._postpone(delivery, str(error))
         except OSError as error:
             self._postpone(delivery, f"the result cannot be read ({error.strerror}).")
         except Exception as error:  # noqa: BLE001 - whatever it is, the delivery must be made
@@ -133,9 +136,10 @@ class Courier:
             return sender.tell(delivery, job, deliveries)
         if delivery.event is not None:
             raise UndeliverableError("it is no webhook any more.")
-        return sender.send(self._find_parcel(job, delivery.template))
+        with self._opening_parcel(job, delivery.template) as parcel:
+            return sender.send(parcel)
 
-    def _find_parcel(self, job: Job, template: str) -> Parcel:
+    def _opening_parcel(self, job: Job, template: str) -> AbstractContextManager[Parcel]:
         files = {output.template: output.rtstruct for output in job.outputs}
         if job.state is not JobState.DONE or job.result_folder is None:
             raise UndeliverableError(f"the job is {job.state}: it has nothing to deliver.")
@@ -145,7 +149,7 @@ class Courier:
                 f"{', '.join(files)}. Send the series again."
             )
         file = self._results.find_file(job.result_folder, files[template])
-        return read_parcel(file, job.id, template)
+        return opening_parcel(file, job.id, template)
 
     def _find_busy(self) -> list[str]:
         counts = Counter(one.destination for one in self._list_in_flight())

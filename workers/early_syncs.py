@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from workers.durable_files import SYNC_THREADS, sync
+from workers.encryption.vault import find_vault
 
 
 class EarlySyncs:
@@ -30,8 +31,9 @@ class EarlySyncs:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def begin(self, path: Path) -> None:
-        """Start to sync a file that is complete."""
-        self._begun[path] = self._pool.submit(sync, path)
+        """Start to sync a file that is complete; sealing an encrypted one syncs it later."""
+        if find_vault(path) is None:
+            self._begun[path] = self._pool.submit(sync, path)
 
     def finish(self, paths: Iterable[Path]) -> None:
         """Wait until these files are on the disk; raises what the disk said of any.
@@ -43,4 +45,5 @@ class EarlySyncs:
             if path not in self._begun:
                 self.begin(path)
         for path in paths:
-            self._begun[path].result()
+            if path in self._begun:
+                self._begun[path].result()

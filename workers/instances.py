@@ -16,6 +16,7 @@ from contouring.dicom_files import SERIES_INSTANCE_UID, UNREADABLE, read_identit
 from contouring.dicom_gate import DicomLimits, check_file
 from contouring.errors import DicomLimitError, NotStorableError
 from contouring.multiframe import SLICE_CLASSES
+from contouring.opened_files import count_bytes
 
 UID_FORM = re.compile(r"[0-9]+(\.[0-9]+)*")
 UID_LENGTH = 64  # PS3.5 9.1
@@ -58,7 +59,7 @@ def identify(path: Path, sha256: str, limits: DicomLimits | None = None) -> Rece
             check_file(path, limits)
         header = read_identity(path)
         transfer_syntax_uid = _read_uid(header.file_meta, "TransferSyntaxUID")
-        return _build(header, transfer_syntax_uid, path, sha256, path.stat().st_size)
+        return _build(header, transfer_syntax_uid, path, sha256, count_bytes(path))
     except DicomLimitError as error:
         raise NotStorableError(error.fault) from error
     except InvalidDicomError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.durable_files import publish_folder, sync, write_file
+from workers.encryption.vault import create_file, find_vault, forget_created
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,21 @@ class ResultStore:
         self._results = data / "results"
         self._results.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def keep(self, job_id: str, fence: int, files: Mapping[str, bytes]) -> StoredResult:
-        """Store an attempt's files, by name, so that they survive a loss of power."""
+    def keep(
+        self, job_id: str, fence: int, files: Mapping[str, bytes], study_uid: str = ""
+    ) -> StoredResult:
+        """Store an attempt's files, by name, so that they survive a loss of power.
+
+        `study_uid`: whose key they are encrypted by, where the data folder is.
+        """
         attempts = self._results / job_id
         attempts.mkdir(exist_ok=True, mode=0o700)
         sync(self._results)
         staged = Path(tempfile.mkdtemp(dir=attempts, prefix="staged-"))
+        final = attempts / str(fence)
         for name, content in files.items():
-            write_file(staged / name, content)
-        publish_folder(staged, attempts / str(fence))
+            _write(staged / name, content, study_uid, final / name)
+        publish_folder(staged, final)
         checksums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         return StoredResult(name_folder(job_id, fence), checksums)
 
@@ -46,6 +53,17 @@ class ResultStore:
     def find_file(self, folder: str, name: str) -> Path:
         """Path of a result's file."""
         return self._results / folder / name
+
+
+def _write(path: Path, content: bytes, study_uid: str, final: Path) -> None:
+    vault = find_vault(path)
+    if vault is None:
+        write_file(path, content)
+        return
+    with create_file(path) as file:
+        file.write(content)
+    vault.seal(path, study_uid, final)
+    forget_created(path)
 
 
 def name_folder(job_id: str, fence: int) -> str:

@@ -20,6 +20,7 @@ from workers.audit.events import AuditEvent
 from workers.audit.job_entries import note_job
 from workers.database import forget_deleted, writing
 from workers.deliveries import DeliveryState
+from workers.encryption.study_keys import destroy_unneeded_keys
 from workers.instance_rows import forget_arrivals
 from workers.job_rows import build_failure_values
 from workers.job_store import read_clock
@@ -70,7 +71,8 @@ class RetentionStore:
             if due:
                 forget_series(connection)
             arrived = forget_arrivals(connection, self._now() - self._retention.ended)
-        self._has_deleted |= bool(due) or arrived > 0
+            destroyed = destroy_unneeded_keys(connection, self._now() - self._retention.unused_keys)
+        self._has_deleted |= bool(due) or arrived > 0 or destroyed > 0
         if self._has_deleted and forget_deleted(self._engine):
             self._has_deleted = False
         return tuple(due)

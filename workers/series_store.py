@@ -7,10 +7,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workers.durable_files import publish_folder
+from workers.encryption.vault import find_vault, forget_created
 
 STAGING_SECONDS = 3600.0
 """Age at which a staged folder belongs to a process that died."""
@@ -38,6 +39,7 @@ class SeriesStore:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            forget_created(folder)
 
     def keep(self, digest: str, files: Sequence[Path]) -> None:
         """Give files that are kept a series' folder of their own, too; it survives a loss of power.
@@ -46,11 +48,19 @@ class SeriesStore:
         """
         final = self._series / digest
         if _touch(final):  # it is needed again, whatever was about to sweep it
-            return
+            if find_vault(final) is None or _are_links(final, files):
+                return
+            self._put_away(final)  # its links are plain, or their key was destroyed
         with self.stage() as staged:
             for number, file in enumerate(files, start=1):
-                (staged / f"slice-{number:04d}.dcm").hardlink_to(file)
+                _name_slice(staged, number).hardlink_to(file)
             publish_folder(staged, final)
+
+    def check(self, digest: str) -> None:
+        """Raise `SealedFileError` where the files of an encrypted series are not its own."""
+        vault = find_vault(self._series)
+        if vault is not None:
+            vault.check_series(digest)
 
     def find_folder(self, digest: str) -> Path:
         """Where the files of a kept series are."""
@@ -66,6 +76,23 @@ class SeriesStore:
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
+
+    def _put_away(self, folder: Path) -> None:
+        with self.stage() as trash, suppress(FileNotFoundError):
+            folder.rename(trash / folder.name)
+
+
+def _are_links(folder: Path, files: Sequence[Path]) -> bool:
+    try:
+        return all(
+            _name_slice(folder, number).samefile(file) for number, file in enumerate(files, start=1)
+        )
+    except FileNotFoundError:
+        return False
+
+
+def _name_slice(folder: Path, number: int) -> Path:
+    return folder / f"slice-{number:04d}.dcm"
 
 
 def _touch(folder: Path) -> bool:

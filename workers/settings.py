@@ -173,6 +173,11 @@ class Settings(AccessSettings, Limits):
         2.0, gt=0, description="Pause between two looks for something to deliver."
     )
 
+    encryption_key_file: Path | None = Field(
+        None,
+        description="File of the master keys, by which the files of patients are encrypted; unset: "
+        "they are kept as they came.",
+    )
     reserve_bytes: int = Field(
         2 * GIBIBYTE, ge=0, description="Free space of the data folder that uploads leave alone."
     )
@@ -274,7 +279,9 @@ class Settings(AccessSettings, Limits):
     def retention(self) -> Retention:
         """How long jobs are kept."""
         return Retention(
-            timedelta(hours=self.keep_delivered_hours), timedelta(hours=self.keep_ended_hours)
+            timedelta(hours=self.keep_delivered_hours),
+            timedelta(hours=self.keep_ended_hours),
+            timedelta(seconds=self.orphan_seconds),
         )
 
     @property

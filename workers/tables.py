@@ -228,6 +228,18 @@ commitments = Table(
     Column("created_at", UTCDateTime, nullable=False),
 )
 
+# `wrapped` (base64): the key of a study's files, which the master key named `master` opens.
+study_keys = Table(
+    "study_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("study_instance_uid", String(64), nullable=False, unique=True),
+    Column("master", String(16), nullable=False),
+    Column("wrapped", String(128), nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("used_at", UTCDateTime, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

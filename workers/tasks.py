@@ -11,6 +11,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.exc import SQLAlchemyError
 
 from contouring.errors import (
+    EncryptionKeyError,
     JobCancelledError,
     LeaseLostError,
     ModelChangedError,
@@ -21,6 +22,7 @@ from contouring.errors import (
 )
 from workers.attempt import Workplace, run_attempt
 from workers.database import open_engine
+from workers.encryption.vault import open_vault
 from workers.jobs import Failure, Job
 from workers.lease_store import LeaseStore
 from workers.predictors import Predictors
@@ -53,6 +55,7 @@ def run_job(message: Mapping[str, object]) -> None:
     worker = build_worker_name(os.getppid())
     try:
         give_up_earlier(place, worker)
+        place.check_keys()
         job = place.leases.claim(worker)
         if job is None:
             place.prefetch.drop()  # whoever has that job by now, it is not this worker
@@ -60,6 +63,8 @@ def run_job(message: Mapping[str, object]) -> None:
             run_claimed(job, place)
     except LeaseLostError as error:
         log.warning("%s Nothing of it was kept.", error)
+    except EncryptionKeyError as error:
+        log.error("%s Until then jobs wait.", error)  # none is claimed that could only fail
     except SQLAlchemyError:
         log.exception("the database failed; the lease of a job that was running will expire")
 
@@ -92,9 +97,14 @@ def run_claimed(job: Job, place: Workplace) -> None:
         log.info("job %s: refused, %s", job.id, error.fault)
     except (LeaseLostError, SQLAlchemyError):
         raise  # this process may not, or cannot, write the job's state
-    except (ModelChangedError, TemplateChangedError, RuntimeUnavailableError) as error:
+    except (
+        ModelChangedError,
+        TemplateChangedError,
+        RuntimeUnavailableError,
+        EncryptionKeyError,
+    ) as error:
         # While a site brings its workers to a new version, another one may still have the old;
-        # and where a GPU was lost, another one has its own.
+        # where a GPU was lost, another one has its own; and keys may be on their way, too.
         log.warning("job %s: %s It is tried again.", job.id, error)
         postpone(job, build_failure(error), place)
     except OSError as error:
@@ -146,6 +156,7 @@ def open_workplace() -> Workplace:
     engine = open_engine(settings.sql_url)
     leases = LeaseStore(engine, settings.lease_seconds, settings.attempt_limits)
     series = SeriesStore(settings.data)
+    vault = open_vault(settings, engine)
     return Workplace(
         leases=leases,
         series=series,
@@ -161,4 +172,5 @@ def open_workplace() -> Workplace:
         template_folders=settings.template_folders,
         heartbeat_seconds=settings.heartbeat_seconds,
         holds_partial=settings.holds_partial,
+        check_keys=vault.keys.check,
     )

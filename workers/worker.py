@@ -8,10 +8,12 @@ from celery.signals import setup_logging, worker_ready
 from sqlalchemy.exc import SQLAlchemyError
 
 import workers.stop_signal  # noqa: F401  # before Celery
+from contouring.errors import EncryptionKeyError
 from workers.audit.audit_store import AuditStore
 from workers.audit.reporting import running
 from workers.data_lock import sharing_data
 from workers.database import migrate, open_engine
+from workers.encryption.vault import open_vault
 from workers.lease_store import LeaseStore
 from workers.logs import set_up_logs
 from workers.private_files import keep_files_private
@@ -37,6 +39,11 @@ def run_worker(settings: Settings) -> None:
 def _run(settings: Settings) -> None:
     engine = open_engine(settings.sql_url)
     migrate(engine)
+    try:
+        open_vault(settings, engine).close()
+    except EncryptionKeyError as error:
+        log.critical("%s", error)  # whoever reads the log must be told which
+        raise SystemExit(1) from None
     engine.dispose()
     lose_predecessors(settings)
     watchdog = build_watchdog(settings)

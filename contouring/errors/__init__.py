@@ -46,6 +46,8 @@
     │   ├── AddressRefusedError       one that the administrator's file does not allow
     │   └── UnknownDestinationError
     ├── StorageFullError              the data folder has no room for more
+    ├── EncryptionKeyError            the keys of the files at rest cannot be had
+    ├── SealedFileError               a file at rest that was damaged or changed
     ├── BackupError                   one that cannot be made, or must not be put back
     ├── UnknownArrivalError
     ├── DataLockedError               a data folder that a restore or a server uses
@@ -107,9 +109,11 @@ from contouring.errors.operation import (
     BackupError,
     DataLockedError,
     DeliveryError,
+    EncryptionKeyError,
     JobCancelledError,
     JobError,
     LeaseLostError,
+    SealedFileError,
     StorageFullError,
     UnknownArrivalError,
     UnknownDestinationError,
@@ -140,6 +144,7 @@ __all__ = [
     "DerivationError",
     "DicomLimitError",
     "EmptyUploadError",
+    "EncryptionKeyError",
     "EngineBuildError",
     "EngineMissingError",
     "EverySeriesRefusedError",
@@ -164,6 +169,7 @@ __all__ = [
     "ReleaseCheckError",
     "RuntimeMissingError",
     "RuntimeUnavailableError",
+    "SealedFileError",
     "SeriesRefusedError",
     "StorageFullError",
     "StructureSetError",

@@ -45,6 +45,32 @@ class StorageFullError(OarlockError):
     code = "storage-full"
 
 
+class EncryptionKeyError(OarlockError):
+    """The keys of the files at rest cannot be had, as far as this process can tell."""
+
+    code = "encryption-key-missing"
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(
+            f"The encryption's keys cannot be used: {fault}. Nothing is lost: files are readable, "
+            "and jobs go on, once OARLOCK_ENCRYPTION_KEY_FILE names a file that has them."
+        )
+
+
+class SealedFileError(OarlockError):
+    """A file at rest that is not what was written there."""
+
+    code = "sealed-file-damaged"
+
+    def __init__(self, file: str, fault: str) -> None:
+        self.file, self.fault = file, fault
+        super().__init__(
+            f"The file {file} of the data folder is not used: {fault}. It was damaged or changed "
+            "on the disk: restore it from a backup, or send the series again."
+        )
+
+
 class BackupError(OarlockError):
     """A backup that cannot be made, or that must not be put back."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from contouring.dicom_files import UNREADABLE, read_description, read_header, telling_damage
+from contouring.errors import SealedFileError
 from workers.holdings import Holding
 
 Attributes = dict[str, Any]
@@ -52,7 +53,7 @@ def _tell(holding: Holding, read: Callable[[Path], Attributes]) -> Attributes:
         # Sequences are parsed as they are told.
         with telling_damage():
             attributes = read(holding.path)
-    except (*UNREADABLE, FileNotFoundError):
+    except (*UNREADABLE, FileNotFoundError, SealedFileError):
         attributes = {}
     return attributes | {tag: {"vr": "UI", "Value": [uid]} for tag, uid in identity.items()}
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from starlette.responses import StreamingResponse
 
+from contouring.opened_files import count_bytes, open_file
+
 BOUNDARY = "oarlock-b7d1c0f2e9a84d65"  # as unlikely in an object as any other
 PIECE_BYTES = 256 * 1024
 
@@ -25,7 +27,7 @@ def answer_file(
     media_type: str, path: Path, once_sent: Callable[[], None] | None = None
 ) -> StreamingResponse:
     """One object without an envelope."""
-    length = {"Content-Length": str(path.stat().st_size)}
+    length = {"Content-Length": str(count_bytes(path))}
     return StreamingResponse(
         _follow(read_pieces(path), once_sent), media_type=media_type, headers=length
     )
@@ -33,7 +35,7 @@ def answer_file(
 
 def read_pieces(path: Path) -> Iterator[bytes]:
     """A file's bytes."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while piece := file.read(PIECE_BYTES):
             yield piece
 

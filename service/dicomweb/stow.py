@@ -17,7 +17,7 @@ from service.dicomweb.stow_answer import (
 )
 from service.dicomweb.stow_body import StowBody
 from service.staged_files import StagedFile
-from workers.durable_files import sync
+from workers.encryption.vault import settle
 from workers.instances import ReceivedInstance, identify
 from workers.reception import Reception
 from workers.settings import Settings
@@ -80,7 +80,7 @@ class StowRequest:
             return FailedInstance(PROCESSING_FAILURE, explanation, instance)
         try:
             if instance.is_ct:
-                sync(file.path)
+                settle(file.path, instance.study_instance_uid, file.sha256)
         except OSError as error:
             return _fail(instance, error)
         return instance

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import tempfile
 from contextlib import suppress
@@ -21,6 +20,7 @@ from contouring.errors import (
 from contouring.provenance import IMPLEMENTATION_UID, MANUFACTURER
 from workers.content_hash import begin_dataset_hash
 from workers.disk_space import check_space
+from workers.encryption.vault import create_file, forget_created, settle
 from workers.instances import ReceivedInstance, identify, identify_by_head
 from workers.limits import MEBIBYTE
 from workers.settings import Settings
@@ -53,7 +53,7 @@ class IncomingObject:
         self._fault: OSError | OarlockError | None = None
         descriptor, name = tempfile.mkstemp(prefix="dimse-", dir=folder)
         self._path = Path(name)
-        self._file = os.fdopen(descriptor, "wb")
+        self._file = create_file(self._path, descriptor)
         try:
             check_space(folder, 0, limits.reserve_bytes)
             self._file.write(_build_meta(sop_class_uid, sop_instance_uid, transfer_syntax))
@@ -78,14 +78,14 @@ class IncomingObject:
         """
         if self._fault is not None:
             raise self._fault
-        self._file.flush()
-        check_file(self._path, self._limits.dicom_limits, "The object")
         size, sha256 = self._file.tell(), self._hash.hexdigest()
+        self._file.close()
+        check_file(self._path, self._limits.dicom_limits, "The object")
         instance = identify_by_head(
             bytes(self._head), self._transfer_syntax, self._path, sha256, size
         ) or identify(self._path, sha256)
         if instance.is_ct:
-            os.fsync(self._file.fileno())
+            settle(self._path, instance.study_instance_uid, sha256)
         return instance
 
     def discard(self) -> None:
@@ -93,6 +93,7 @@ class IncomingObject:
         with suppress(OSError):  # what it could not write before, it cannot write now
             self._file.close()
         self._path.unlink(missing_ok=True)
+        forget_created(self._path)
 
     def _take(self, fragment: memoryview) -> None:
         self._size += len(fragment)

@@ -36,6 +36,7 @@ from workers.audit.refusals import Refusals
 from workers.audit.reporting import running
 from workers.commitment_store import Commitment, CommitmentStore
 from workers.database import migrate, open_engine
+from workers.encryption.vault import open_vault
 from workers.holdings import Holdings
 from workers.instance_files import InstanceFiles
 from workers.reception import Reception
@@ -71,6 +72,8 @@ class Node:
         self._files = InstanceFiles(settings.data)
         self._engine = open_engine(settings.sql_url)
         migrate(self._engine)
+        self._ending = ExitStack()
+        self._ending.callback(open_vault(settings, self._engine).close)
         self._arrivals = ArrivalStore(self._engine)
         self._keeping = SharedKeeping(self._files, ArrivalAdditions(self._engine))
         store = CommitmentStore(self._engine)
@@ -79,7 +82,6 @@ class Node:
         requests = CommitmentRequests(store, self._reporter)
         audit = AuditStore(self._engine)
         self._running = running(audit, "dimse")
-        self._ending = ExitStack()
         self._sessions = Sessions(
             book, settings, self._open_session, requests.take, Refusals(audit)
         )

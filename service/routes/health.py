@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from contouring.errors import StorageFullError
+from contouring.errors import EncryptionKeyError, StorageFullError
 from service.access.declarations import needs
 from service.access.principal import Principal
 from service.access.roles import Permission
@@ -16,6 +16,7 @@ from service.problems import PROBLEM_CONTENT, PROBLEM_RESPONSES, build_problem
 from service.schemas import HealthView
 from workers.deliveries import DeliveryState
 from workers.disk_space import check_space
+from workers.encryption.vault import find_vault
 
 router = APIRouter(prefix="/health", tags=["health"], responses=PROBLEM_RESPONSES)
 
@@ -77,4 +78,17 @@ def _examine(context: Context) -> HealthView | Response:
         "rules": "ok" if context.rules.fault is None else "broken file; the old ones are in force",
     }
     is_whole = is_reachable and not undelivered and context.rules.fault is None
+    if not _has_keys(context):
+        parts["encryption"] = "the master key is missing; jobs wait for it"
+        is_whole = False
     return HealthView(status="ok" if is_whole else "degraded", parts=parts)
+
+
+def _has_keys(context: Context) -> bool:
+    vault = find_vault(context.settings.data)
+    try:
+        if vault is not None:
+            vault.keys.check()
+    except EncryptionKeyError:
+        return False
+    return True

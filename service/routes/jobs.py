@@ -20,6 +20,7 @@ from contouring.errors import (
     UnusableInputError,
     WrongJobStateError,
 )
+from contouring.opened_files import read_file
 from service.access.declarations import ProjectOf, needs
 from service.access.roles import Permission
 from service.context import Context, ContextOf
@@ -222,9 +223,7 @@ def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None)
     responses=_describe_file(DICOM, "The segmentation."),
 )
 @needs(Permission.FETCH)
-def fetch_segmentation(
-    job_id: str, context: ContextOf, template: TemplateOf = None
-) -> FileResponse:
+def fetch_segmentation(job_id: str, context: ContextOf, template: TemplateOf = None) -> Response:
     """Fetch the DICOM SEG of a finished job, if its template asks for one."""
     job, folder = _find_released(job_id, context)
     output = _pick_output(job, template)
@@ -243,7 +242,7 @@ def fetch_segmentation(
     responses=_describe_file("image/png", "The contours drawn on the CT."),
 )
 @needs(Permission.VIEW)
-def fetch_preview(job_id: str, context: ContextOf) -> FileResponse:
+def fetch_preview(job_id: str, context: ContextOf) -> Response:
     """Fetch the preview picture of a finished job."""
     job, folder = _find_result(job_id, context)
     note_use(AuditEvent.RESULT_VIEWED, job, context, {"what": "preview"})
@@ -264,7 +263,7 @@ def fetch_report(job_id: str, context: ContextOf) -> ReportView:
             HTTPStatus.NOT_FOUND, "the job was done by a version that wrote no reports"
         )
     note_use(AuditEvent.RESULT_VIEWED, context.jobs.find(job_id), context, {"what": "report"})
-    return ReportView.model_validate_json(path.read_bytes())
+    return ReportView.model_validate_json(read_file(path))
 
 
 def note_use(event: AuditEvent, job: Job, context: Context, details: Details) -> None:
@@ -327,5 +326,5 @@ def _pick_output(job: Job, template: str | None) -> OutputRecord:
     return outputs[name]
 
 
-def _answer_file(context: Context, folder: str, name: str, media_type: str) -> FileResponse:
-    return FileResponse(context.results.find_file(folder, name), media_type=media_type)
+def _answer_file(context: Context, folder: str, name: str, media_type: str) -> Response:
+    return answer_file(media_type, context.results.find_file(folder, name))

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 
 from contouring.dicom_gate import check_file
 from contouring.errors import UploadTooLargeError
+from contouring.opened_files import count_bytes
 from contouring.verdicts import Judgement, judge_files
 from service.access.declarations import needs
 from service.access.roles import Permission
@@ -75,7 +76,7 @@ def _judge(upload: Upload) -> Judgement:
 def _lint(form: Form, folder: Path, limits: Settings) -> LintView:
     _check_parts(form)
     (file,) = form.files_by_name[FILE]
-    if file.path.stat().st_size > limits.lint_bytes:
+    if count_bytes(file.path) > limits.lint_bytes:
         raise UploadTooLargeError(file.name, f"{limits.lint_bytes} bytes")
     check_file(file.path, limits.dicom_limits, file.name)
     ct_names = unpack_series(form.files_by_name.get(CT, ()), folder, limits).names

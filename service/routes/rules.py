@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from contouring.errors import EmptyUploadError, UploadTooLargeError
+from contouring.opened_files import count_bytes, read_file
 from service.access.declarations import needs
 from service.access.roles import Permission
 from service.context import Context, ContextOf
@@ -117,6 +118,6 @@ def _read_rules(form: Form, context: Context) -> RuleSet:
         fault = {"loc": ("body", RULES), "msg": f"is one file, not {len(files)}"}
         raise RequestValidationError([fault])
     file = files[0]
-    if file.path.stat().st_size > RULE_BYTES:
+    if count_bytes(file.path) > RULE_BYTES:
         raise UploadTooLargeError(file.name, f"{RULE_BYTES} bytes")
-    return read_rule_set(Path(file.name), context.rules.known, file.path.read_bytes())
+    return read_rule_set(Path(file.name), context.rules.known, read_file(file.path))

@@ -19,6 +19,7 @@ from workers.access_settings import AccessSettings
 from workers.limits import Limits
 from workers.settings import Settings
 
+ENCRYPTION = "encryption_key_file"
 NOT_FOR_CONTAINERS = {"key": "what `oarlock submit` shows a server: a client's, not the server's"}
 SET_BY_THE_COMPOSITION = {
     "dimse_host": "all addresses of its container",
@@ -67,9 +68,10 @@ def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
     of_node = {n for n in Settings.model_fields if n.startswith("dimse_")}
     wanted = {
         "service": {*everywhere, *AccessSettings.model_fields, "model_keys", "log_format"}
-        - set(NOT_FOR_CONTAINERS),
-        "dimse": {*everywhere, *of_node} - set(SET_BY_THE_COMPOSITION),
-        "worker": {*everywhere, "model_keys"},
+        - set(NOT_FOR_CONTAINERS)
+        | {ENCRYPTION},
+        "dimse": {*everywhere, *of_node, ENCRYPTION} - set(SET_BY_THE_COMPOSITION),
+        "worker": {*everywhere, "model_keys", ENCRYPTION},
     }
     values = {f"OARLOCK_{name.upper()}": f"our-{name}" for name in set().union(*wanted.values())}
     environment = {**os.environ, **values, "POSTGRES_PASSWORD": "secret"}

@@ -41,6 +41,7 @@ class AuditEvent(StrEnum):
     KEY_MADE = "key-made"
     KEY_ROTATED = "key-rotated"
     KEY_REVOKED = "key-revoked"
+    MASTER_KEY_ROTATED = "master-key-rotated"
     USER_CHANGED = "user-changed"
     USER_REMOVED = "user-removed"
     BACKUP_MADE = "backup-made"
@@ -184,6 +185,9 @@ FORMS: Mapping[AuditEvent, EventForm] = {
         ALERT, "U", "another key takes a key's place, at once or after a while", SECURITY
     ),
     AuditEvent.KEY_REVOKED: EventForm(ALERT, "D", "a key is revoked", SECURITY),
+    AuditEvent.MASTER_KEY_ROTATED: EventForm(
+        ALERT, "U", "the keys of studies are wrapped by another master key", SECURITY
+    ),
     AuditEvent.USER_CHANGED: EventForm(ALERT, "U", "a user is given roles", SECURITY),
     AuditEvent.USER_REMOVED: EventForm(ALERT, "D", "a user's roles are taken away", SECURITY),
     AuditEvent.BACKUP_MADE: EventForm(EXPORT, "R", "`oarlock backup` has copied the server"),

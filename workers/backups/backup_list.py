@@ -22,7 +22,8 @@ BLOCK = 1 << 20
 class About(BaseModel):
     """`revision`: of the schema; `settings`: the variables that were set, files by their paths.
 
-    `missing`: what rows named and the data folder had lost.
+    `missing`: what rows named and the data folder had lost; `master_keys`: ids of those that its
+    encrypted files need, which are not in it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +35,7 @@ class About(BaseModel):
     database: Literal["sqlite", "postgresql"]
     settings: dict[str, str]
     missing: tuple[str, ...] = ()
+    master_keys: tuple[str, ...] = ()
 
 
 def write_list(folder: Path, about: About, sums: Mapping[str, str]) -> None:
