@@ -10,6 +10,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from contouring.errors import IdentityError
 from service.admission import Wait, judge
 from service.context import Context
 from workers.arrivals import Arrival, ArrivalState, Verdict
@@ -67,6 +68,9 @@ class Admitter:
         except (SQLAlchemyError, OSError):
             log.exception("arrival %s could not be judged; it is judged again", arrival.id)
             verdict = Wait(AGAIN_SECONDS, arrival.expected)
+        except IdentityError as error:
+            log.error("arrival %s cannot be judged: %s", arrival.id, error)
+            verdict = Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
         except Exception:
             log.exception("arrival %s could not be judged", arrival.id)
             reason = "Oarlock failed to judge it: report this with the server's log."

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.responses import StreamingResponse
 
@@ -22,18 +25,27 @@ def answer_multipart(
 
 
 def answer_file(
-    media_type: str, path: Path, once_sent: Callable[[], None] | None = None
+    media_type: str,
+    source: AbstractContextManager[Path],
+    once_sent: Callable[[], None] | None = None,
 ) -> StreamingResponse:
-    """One object without an envelope."""
-    length = {"Content-Length": str(path.stat().st_size)}
-    return StreamingResponse(
-        _follow(read_pieces(path), once_sent), media_type=media_type, headers=length
-    )
+    """One object without an envelope; `source`: its file, there until it is opened."""
+    with source as path:
+        file = path.open("rb")
+    length = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
+    pieces = _follow(_read_open(file), once_sent)
+    return StreamingResponse(pieces, media_type=media_type, headers=length)
 
 
-def read_pieces(path: Path) -> Iterator[bytes]:
+def read_pieces(source: AbstractContextManager[Path]) -> Iterator[bytes]:
     """A file's bytes."""
-    with path.open("rb") as file:
+    with source as path:
+        file = path.open("rb")
+    yield from _read_open(file)
+
+
+def _read_open(file: BinaryIO) -> Iterator[bytes]:
+    with file:
         while piece := file.read(PIECE_BYTES):
             yield piece
 
