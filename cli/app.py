@@ -41,6 +41,7 @@ COMMANDS = MappingProxyType(
         "backup": "backups",
         "restore": "backups",
         "audit": "audit",
+        "identities": "identities",
     }
 )
 

@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from contouring.errors import IdentitySettingsError, MixedIdentitiesError
 from service.identities.deidentifier import Deidentifier
-from service.identities.identity_key import OTHERS, read_key_file
+from service.identities.identity_key import OTHERS, IdentityKey, read_key_file
 from service.identities.profile import read_profile
 from service.identities.sealed_identities import SealedIdentities
 from workers.identities import PLAIN, Identities
@@ -34,13 +34,25 @@ def open_identities(
         _check_mode(store.agree(None, ""), None, settings)
         return PLAIN
     profile = read_profile(settings.deidentify)
-    key = read_key_file(settings.identity_key_file)
+    key = open_key(settings)
     _check_staging(settings)
     deidentifier = Deidentifier(key, profile)
     _check_mode(store.agree(profile.name, key.mark), (profile.name, key.mark), settings)
     jobs = JobStore(engine)
     staging = settings.data / "staging"
     return SealedIdentities(key, deidentifier, store, jobs, files, staging, series.staging)
+
+
+def open_key(settings: Settings) -> IdentityKey:
+    """The site's key; raises `IdentitySettingsError`."""
+    return read_key_file(settings.identity_key_file)
+
+
+def hide_patient(patient_id: str, settings: Settings) -> str:
+    """A patient's ID as this server's audit records make their pseudonym of it."""
+    if not settings.deidentify:
+        return patient_id
+    return open_key(settings).hide_patient(patient_id)
 
 
 def _check_mode(

@@ -53,6 +53,10 @@ class IdentityKey:
         """What stands for a word: 16 letters of any text representation; nothing for nothing."""
         return self._tell(kind, word).hex()[:16].upper() if word else ""
 
+    def hide_patient(self, patient_id: str) -> str:
+        """What audit records make their pseudonym of, since workers can read its own key."""
+        return self.hide_word("audit", patient_id.strip())
+
     def hide_content(self, sha256: str) -> str:
         """What stands for the checksum of a whole object, which would confirm a guess."""
         return self._tell("content", sha256).hex()

@@ -83,7 +83,7 @@ class SealedIdentities:
 
     def hide_patient(self, patient_id: str) -> str:
         """The same for the same, made with the key: the database's own is open to workers."""
-        return self._key.hide_word("audit", patient_id.strip())
+        return self._key.hide_patient(patient_id)
 
     def hide_names(self, study_uid: str, series_uid: str, description: str) -> str:
         """All three, sealed."""
