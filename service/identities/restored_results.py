@@ -13,6 +13,7 @@ from datetime import datetime
 from io import BytesIO
 
 from pydicom import dcmread
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.multival import MultiValue
@@ -64,7 +65,6 @@ def restore_result(content: bytes, scan: OriginalScan, made_at: datetime) -> byt
     made = dcmread(BytesIO(content))
     if scan.uids.get(str(made.StudyInstanceUID)) != scan.study_instance_uid:
         raise IdentityError("the result is of another study than its job.")
-    made.decode()
     script = choose_script(scan.header.terms, scan.header.can_be_decoded, _join_words(made))
     _restore_elements(made, scan, script)
     _restore_equipment(made, scan, script)
@@ -80,19 +80,28 @@ def _join_words(dataset: Dataset) -> str:
     """Of the worker's own texts, which alone are left to write."""
     return " ".join(
         str(element.value)
-        for element in dataset.iterall()
-        if element.VR in LETTERED and element.keyword not in PATIENT_AND_STUDY
+        for element in _find_elements(dataset, LETTERED)
+        if element.keyword not in PATIENT_AND_STUDY
     )
 
 
+def _find_elements(dataset: Dataset, representations: frozenset[str]) -> Iterator[DataElement]:
+    """Those of some representations, on all levels; no other value is parsed: points are many."""
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        vr = (element.VR if element is not None else None) or dictionary_VR(tag)
+        if vr == "SQ":
+            for item in dataset[tag].value:
+                yield from _find_elements(item, representations)
+        elif vr in representations:
+            yield dataset[tag]
+
+
 def _restore_elements(dataset: Dataset, scan: OriginalScan, script: Script) -> None:
-    for element in dataset:
-        if element.VR == "SQ":
-            for item in element.value:
-                _restore_elements(item, scan, script)
-        elif element.VR == "UI" and element.value:
+    for element in _find_elements(dataset, LETTERED | {"UI"}):
+        if element.VR == "UI" and element.value:
             element.value = _map(element.value, lambda uid, of=element: _restore_uid(uid, of, scan))
-        elif element.VR in LETTERED and element.value:
+        elif element.value:
             element.value = _map(element.value, script.spell)
 
 
@@ -164,4 +173,5 @@ def _check(content: bytes, scan: OriginalScan, script: Script) -> None:
 
 
 def _find_references(dataset: Dataset) -> Iterator[DataElement]:
-    return (one for one in dataset.iterall() if one.keyword == "ReferencedSOPInstanceUID")
+    found = _find_elements(dataset, frozenset({"UI"}))
+    return (one for one in found if one.keyword == "ReferencedSOPInstanceUID")
