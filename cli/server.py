@@ -50,6 +50,7 @@ def service() -> None:
     """Run the HTTP side alone, with the queue at OARLOCK_REDIS_URL and workers elsewhere."""
     from service.access.safe_start import check_http_start
     from service.http_server import build_http_server
+    from service.identities.border import check_identities
 
     keep_files_private()
     settings = Settings()
@@ -59,6 +60,7 @@ def service() -> None:
     engine = open_engine(settings.sql_url)
     migrate(engine)
     check_http_start(settings, engine)
+    check_identities(settings, engine)
     engine.dispose()
     out.print(f"Oarlock is at {settings.own_url}/", highlight=False)
     server = build_http_server(settings, SERVICE_STOP_SECONDS)
@@ -80,12 +82,14 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     # A server needs the web; the other commands start faster without it.
     from service.access.safe_start import check_http_start, check_node_start
     from service.http_server import build_http_server
+    from service.identities.border import check_identities
 
     find_bundles((RELEASED, *settings.model_folders), settings.model_keys)
     pick_templates(find_templates(settings.template_folders), settings.default_template_names)
     engine = open_engine(settings.sql_url)
     migrate(engine)
     check_http_start(settings, engine)
+    check_identities(settings, engine)
     if settings.dimse_port is not None:
         check_node_start(settings)
     _make_first_key(settings, engine)

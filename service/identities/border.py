@@ -8,7 +8,7 @@ from contouring.errors import IdentitySettingsError, MixedIdentitiesError
 from service.identities.deidentifier import Deidentifier
 from service.identities.identity_key import OTHERS, IdentityKey, read_key_file
 from service.identities.profile import read_profile
-from service.identities.sealed_identities import SealedIdentities
+from service.identities.sealed_identities import Places, SealedIdentities
 from workers.identities import PLAIN, Identities
 from workers.identity_store import IdentityStore
 from workers.instance_files import InstanceFiles
@@ -16,10 +16,7 @@ from workers.job_store import JobStore
 from workers.series_store import SeriesStore
 from workers.settings import Settings
 
-ANEW = (
-    "Purge what is there, or begin with another data folder and database (OARLOCK_DATA, "
-    "OARLOCK_DATABASE_URL)."
-)
+ANEW = "begin with another data folder and database (OARLOCK_DATA, OARLOCK_DATABASE_URL)."
 
 
 def open_identities(
@@ -38,9 +35,14 @@ def open_identities(
     _check_staging(settings)
     deidentifier = Deidentifier(key, profile)
     _check_mode(store.agree(profile.name, key.mark), (profile.name, key.mark), settings)
-    jobs = JobStore(engine)
-    staging = settings.data / "staging"
-    return SealedIdentities(key, deidentifier, store, jobs, files, staging, series.staging)
+    places = Places(settings.data / "staging", settings.reserve_bytes, series.staging)
+    return SealedIdentities(key, deidentifier, store, JobStore(engine), files, places)
+
+
+def check_identities(settings: Settings, engine: Engine) -> None:
+    """Raise as `open_identities` does, before anything else begins."""
+    series = SeriesStore(settings.data, settings.incoming_folder)
+    open_identities(settings, engine, InstanceFiles(settings.data), series)
 
 
 def open_key(settings: Settings) -> IdentityKey:
@@ -63,12 +65,12 @@ def _check_mode(
     if known is None:
         raise MixedIdentitiesError(
             f"OARLOCK_DEIDENTIFY is {settings.deidentify!r}, and series are here that were kept "
-            f"without it, or records of them. {ANEW}"
+            f"without it, or records of them: {ANEW}"
         )
     if wanted is None or wanted[0] != known[0]:
         raise MixedIdentitiesError(
             f"series are here that were kept with OARLOCK_DEIDENTIFY={known[0]}: set it so again. "
-            f"To change it: {ANEW[0].lower()}{ANEW[1:]}"
+            f"To change it, {ANEW}"
         )
     raise IdentitySettingsError(
         f"{settings.identity_key_file} is not the key with which the series here were kept: set "

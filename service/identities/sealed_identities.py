@@ -11,7 +11,7 @@ import uuid
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from service.identities.restored_results import OriginalScan, restore_result
 from service.identities.sealed_words import SealedWords, SeriesNames
 from service.identities.uid_record import UidRecord, decode_uid_record
 from workers.arrivals import Arrival
+from workers.disk_space import check_space
 from workers.durable_files import write_file
 from workers.holdings import Holding
 from workers.identity_store import IdentityStore
@@ -41,8 +42,20 @@ LENGTH_BYTES = 8  # of a header's first part, before both
 UID_TOKEN = re.compile(rb"2\.25\.[0-9]+")
 
 
+@dataclass(frozen=True)
+class Places:
+    """`staging`: where what is kept is written first, and what must stay free there.
+
+    `own`: a folder of the service alone.
+    """
+
+    staging: Path
+    reserve_bytes: int
+    own: Path
+
+
 class SealedIdentities:
-    """`staging`: where what is kept is written first; `own`: a folder of the service alone."""
+    """Seals with one site's key what is kept in one database."""
 
     def __init__(
         self,
@@ -51,8 +64,7 @@ class SealedIdentities:
         store: IdentityStore,
         jobs: JobStore,
         files: InstanceFiles,
-        staging: Path,
-        own: Path,
+        places: Places,
     ) -> None:
         self._key = key
         self._words = SealedWords(key)
@@ -60,8 +72,7 @@ class SealedIdentities:
         self._store = store
         self._jobs = jobs
         self._files = files
-        self._staging = staging
-        self._own = own
+        self._places = places
         self._known: dict[str, UidRecord] = {}  # by checksum of what is kept
 
     def hide(self, received: ReceivedInstance) -> ReceivedInstance:
@@ -70,7 +81,8 @@ class SealedIdentities:
         hidden = self._hide_identity(received)
         if not received.is_ct:  # of which nothing but this is kept
             return replace(hidden, sha256=content)
-        target = self._staging / f"hidden-{uuid.uuid4().hex}"
+        check_space(self._places.staging, received.size, self._places.reserve_bytes)
+        target = self._places.staging / f"hidden-{uuid.uuid4().hex}"
         try:
             return self._hide_file(received, hidden, content, target)
         except UNREADABLE as error:
@@ -159,7 +171,7 @@ class SealedIdentities:
     @contextmanager
     def restored(self, kept: Path, job_id: str | None, *, is_whole: bool = True) -> Iterator[Path]:
         """A file in the service's own folder, and not there any more at the end of the block."""
-        target = self._own / f"restored-{uuid.uuid4().hex}"
+        target = self._places.own / f"restored-{uuid.uuid4().hex}"
         try:
             if job_id is not None:
                 write_file(target, self._restore_result(kept, self._jobs.find(job_id)))

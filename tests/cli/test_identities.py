@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.cli.shell import run
 from tests.contouring.ct_files import write_tiny_series
 from tests.service.identities.sites import open_site
+from tests.workers.processes import find_free_port
 
 
 def test_a_key_is_made_once(tmp_path: Path) -> None:
@@ -21,6 +22,25 @@ def test_a_key_is_made_once(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert again.returncode != 0
     assert "No key is made" in again.stderr
+
+
+def test_no_server_begins_without_its_key(tmp_path: Path) -> None:
+    """It says in one line what to do, and keeps nothing meanwhile."""
+    environment = {
+        "OARLOCK_DATA": str(tmp_path / "data"),
+        "OARLOCK_REDIS_URL": "redis://127.0.0.1:1",
+        "OARLOCK_PORT": str(find_free_port()),
+        "OARLOCK_DIMSE_PORT": str(find_free_port()),
+        "OARLOCK_DEIDENTIFY": "basic",
+        "OARLOCK_STAGING": str(tmp_path / "staging"),
+        "COLUMNS": "200",
+    }
+
+    for command in ("service", "serve", "dimse"):
+        refused = run(command, **environment)
+
+        assert refused.returncode == 2, refused.stderr
+        assert "oarlock identities make-key" in refused.stderr, command
 
 
 def test_a_uid_of_the_records_leads_to_the_study_and_back(tmp_path: Path) -> None:

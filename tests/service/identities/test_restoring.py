@@ -18,6 +18,7 @@ from tests.contouring.ct_files import edit, write_raw, write_tiny_series
 from tests.contouring.test_rtstruct import UNUSUAL_HEADERS
 from tests.contouring.tiny_structure_sets import CORD, ORIGIN, PAROTID, drawn_on
 from tests.service.identities.sites import open_site, stamp_of
+from tests.workers.processes import run_postgresql
 
 OWN = ("SOPInstanceUID", "SeriesInstanceUID", "TrackingUID", "DimensionOrganizationUID")
 WORSE_HEADERS: list[dict[str, Any]] = [
@@ -74,6 +75,24 @@ def test_a_name_that_no_character_set_has_comes_back_byte_for_byte(tmp_path: Pat
 
     assert b"M\xfcller^J\xf6rg" in restored
     assert flatten(restored) == flatten(plain)
+
+
+def test_postgresql_keeps_what_was_taken_off_as_well(tmp_path: Path) -> None:
+    """A site with workers elsewhere has no database in a file."""
+    with run_postgresql() as url:
+        site = open_site(tmp_path, database_url=url)
+        job = site.make_job(site.keep(write_tiny_series(tmp_path / "ct")))
+        seen = site.read_as_worker(job)
+        made = write_structure_set(seen, drawn_on(seen, CORD), ORIGIN, stamp_of(job))
+
+        restored = pydicom.dcmread(
+            BytesIO(open_site(tmp_path, database_url=url).restore(made, job))
+        )
+        shown = site.identities.reveal_job(site.jobs.find(job.id))
+        site.engine.dispose()
+
+    assert restored.PatientName == "Phantom^Oarlock"
+    assert shown.series_description == "Oarlock phantom"
 
 
 def flatten(content: bytes) -> str:
