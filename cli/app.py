@@ -42,6 +42,7 @@ COMMANDS = MappingProxyType(
         "restore": "backups",
         "encryption": "encryption",
         "audit": "audit",
+        "identities": "identities",
     }
 )
 

@@ -56,6 +56,7 @@ def service() -> None:
     """Run the HTTP side alone, with the queue at OARLOCK_REDIS_URL and workers elsewhere."""
     from service.access.safe_start import check_http_start
     from service.http_server import build_http_server
+    from service.identities.border import check_identities
 
     keep_files_private()
     settings = Settings()
@@ -66,6 +67,7 @@ def service() -> None:
         migrate(engine)
         open_vault(settings, engine).close()  # a missing key shows at once
         check_http_start(settings, engine)
+        check_identities(settings, engine)
         engine.dispose()
         out.print(f"Oarlock is at {settings.own_url}/", highlight=False)
         server = build_http_server(settings, SERVICE_STOP_SECONDS)
@@ -87,6 +89,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     # A server needs the web; the other commands start faster without it.
     from service.access.safe_start import check_http_start, check_node_start
     from service.http_server import build_http_server
+    from service.identities.border import check_identities
 
     find_bundles((RELEASED, *settings.model_folders), settings.model_keys)
     pick_templates(find_templates(settings.template_folders), settings.default_template_names)
@@ -94,6 +97,7 @@ def _serve(settings: Settings, redis_server: RedisServer | None) -> None:
     migrate(engine)
     open_vault(settings, engine).close()
     check_http_start(settings, engine)
+    check_identities(settings, engine)
     if settings.dimse_port is not None:
         check_node_start(settings)
     _make_first_key(settings, engine)

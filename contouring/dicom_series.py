@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -126,11 +126,16 @@ def tell_other(sop_class_uid: str) -> str:
     return left_out("other-object", f"not a CT image ({UID(sop_class_uid).name or 'no SOP class'})")
 
 
-def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) -> SeriesSearch:
+def find_series(
+    files: Sequence[Path],
+    names: Mapping[Path, str] | None = None,
+    read: Callable[[Path], Dataset] = read_header,
+) -> SeriesSearch:
     """Group CT slices into series and judge each; reads headers, never pixels.
 
-    `names`: what the sender called a file, for messages; its own name otherwise. Raises
-    `EmptyUploadError`, `NotDicomError`, `NoCTSeriesError` and `MixedPatientsError`.
+    `names`: what the sender called a file, for messages; its own name otherwise. `read`: gives the
+    header of a file. Raises `EmptyUploadError`, `NotDicomError`, `NoCTSeriesError` and
+    `MixedPatientsError`.
     """
     if not files:
         raise EmptyUploadError
@@ -139,7 +144,7 @@ def find_series(files: Sequence[Path], names: Mapping[Path, str] | None = None) 
     names = {file: (names or {}).get(file, file.name) for file in files}
     for file in sorted(files):
         name = names[file]
-        header = _read_header(file)
+        header = _read_header(file, read)
         unfit = header if isinstance(header, str) else _why_no_slice(header)
         if isinstance(header, str) or unfit:
             ignored.append(f"{name}: {unfit}")
@@ -208,10 +213,10 @@ def _name_left_out(search: SeriesSearch) -> tuple[Notice, ...]:
     )
 
 
-def _read_header(file: Path) -> Dataset | str:
+def _read_header(file: Path, read: Callable[[Path], Dataset]) -> Dataset | str:
     """The dataset without pixels, or what the file is instead."""
     try:
-        return read_header(file)
+        return read(file)
     except InvalidDicomError:
         return NOT_DICOM
     except UNREADABLE:

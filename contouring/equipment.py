@@ -32,9 +32,15 @@ def contributing_equipment(
     ours.PurposeOfReferenceCodeSequence = code_sequence(PROCESSING_EQUIPMENT)
     ours.ContributionDateTime = made_at.strftime("%Y%m%d%H%M%S")
     ours.ContributionDescription = f"Automatic contours: {NOT_REVIEWED}"
-    if not header.values.get("Manufacturer", b"").strip(b" \0"):  # type 1 of an item
-        return DicomSequence([ours])
+    scanner = describe_scanner(header, script)
+    return DicomSequence([ours] if scanner is None else [scanner, ours])
+
+
+def describe_scanner(header: CopiedHeader, script: Script) -> Dataset | None:
+    """The scanner as the CT names it; None where its maker is not known, type 1 of an item."""
+    if not header.values.get("Manufacturer", b"").strip(b" \0"):
+        return None
     scanner = header.copy(EQUIPMENT, script)
     scanner.PurposeOfReferenceCodeSequence = code_sequence(ACQUISITION_EQUIPMENT)
     keep_bytes(scanner)
-    return DicomSequence([scanner, ours])
+    return scanner

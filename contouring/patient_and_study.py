@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 from pydicom.charset import convert_encodings, default_encoding
@@ -82,9 +84,14 @@ class CopiedHeader:
 
 def read_first_header(series: CTSeries) -> CopiedHeader:
     """What is copied, from the file of the first slice."""
-    keywords = [*PATIENT_AND_STUDY, *EQUIPMENT]
     with open_file(series.instances[0].path) as file:
-        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(keywords))
+        return read_copied_header(file)
+
+
+def read_copied_header(source: Path | BinaryIO) -> CopiedHeader:
+    """What is copied of one slice; its file may end where its pixels would begin."""
+    keywords = [*PATIENT_AND_STUDY, *EQUIPMENT]
+    dataset = pydicom.dcmread(source, stop_before_pixels=True, specific_tags=list(keywords))
     present = {k: dataset.get_item(Tag(k)) for k in keywords if k in dataset}
     values = {k: e.value or b"" for k, e in present.items() if isinstance(e, RawDataElement)}
     if "SpecificCharacterSet" in dataset:  # which pydicom has decoded

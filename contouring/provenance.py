@@ -82,8 +82,13 @@ def derive_uid(
 
 def on_clock_of(series: CTSeries, made_at: datetime) -> datetime:
     """The time as the CT's TimezoneOffsetFromUTC, which is copied, has it; else as it is."""
+    return on_clock_at(str(series.header.get("TimezoneOffsetFromUTC", "")), made_at)
+
+
+def on_clock_at(offset: str, made_at: datetime) -> datetime:
+    """The time at an offset from UTC such as +0100; as it is where that is none."""
     try:
-        zone = datetime.strptime(str(series.header.get("TimezoneOffsetFromUTC", "")), "%z").tzinfo
+        zone = datetime.strptime(offset, "%z").tzinfo
     except ValueError:
         return made_at
     return made_at.astimezone(zone)

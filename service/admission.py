@@ -62,14 +62,15 @@ def judge(arrival: Arrival, context: Context) -> Verdict | Wait:
     whole = _unite(arrival, context)
     if whole is None:
         return Wait(LATER_SECONDS)
-    verdict = _judge(arrival, whole, context)
+    verdict = _judge(context.identities.reveal_arrival(arrival), whole, context)
     if isinstance(verdict, Wait):
         return verdict
     if verdict.state is ArrivalState.INCOMPLETE:
         # More came than they were made of, though not all: nobody should plan on them meanwhile.
         context.jobs.hold_deliveries(whole.job_ids)
     # Whatever it is: what comes later is judged together with all that came until now.
-    return replace(verdict, contents=whole.contents)
+    reason = context.identities.hide_words(verdict.reason, arrival.series_instance_uid)
+    return replace(verdict, reason=reason, contents=whole.contents)
 
 
 def _judge(arrival: Arrival, whole: _Whole, context: Context) -> Verdict | Wait:
@@ -102,7 +103,7 @@ def _judge(arrival: Arrival, whole: _Whole, context: Context) -> Verdict | Wait:
         context.instances.find(sha256): f"the slice {uid}" for uid, sha256 in whole.contents.items()
     }
     try:
-        search = find_series(list(files), names)
+        search = find_series(list(files), names, context.identities.read_header)
     except NoCTSeriesError as error:  # scouts alone, say
         return Verdict(ArrivalState.IGNORED, fault=error.code, reason=str(error))
     except UnusableInputError as error:

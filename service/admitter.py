@@ -10,7 +10,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from contouring.errors import EncryptionKeyError, SealedFileError
+from contouring.errors import EncryptionKeyError, IdentityError, SealedFileError
 from service.admission import Wait, judge
 from service.context import Context
 from workers.arrivals import Arrival, ArrivalState, Verdict
@@ -68,8 +68,8 @@ class Admitter:
         except (SQLAlchemyError, OSError, EncryptionKeyError):
             log.exception("arrival %s could not be judged; it is judged again", arrival.id)
             verdict = Wait(AGAIN_SECONDS, arrival.expected)
-        except SealedFileError as error:
-            log.error("arrival %s: %s", arrival.id, error)
+        except (SealedFileError, IdentityError) as error:
+            log.error("arrival %s cannot be judged: %s", arrival.id, error)
             verdict = Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
         except Exception:
             log.exception("arrival %s could not be judged", arrival.id)

@@ -15,6 +15,7 @@ from contouring.template import Template
 from models.bundles import RELEASED, Bundle, find_bundles, pick_bundle
 from models.templates import find_templates
 from service.access.access import Access, open_access
+from service.identities.border import open_identities
 from service.rules.rule_book import RuleBook
 from service.rules.rule_file import KnownNames
 from workers.arrival_store import ArrivalStore
@@ -28,6 +29,7 @@ from workers.destinations.destinations import Destinations, read_destinations
 from workers.encryption.vault import open_vault
 from workers.holdings import Holdings
 from workers.housekeeping import Housekeeping
+from workers.identities import Identities
 from workers.instance_files import InstanceFiles
 from workers.job_store import JobStore
 from workers.job_templates import pick_templates
@@ -58,6 +60,7 @@ class Context:
     publisher: Publisher
     reconciler: Reconciler
     instances: InstanceFiles
+    identities: Identities
     arrivals: ArrivalStore
     arriving: Event  # set when something may be whole
     holdings: Holdings
@@ -89,11 +92,13 @@ def open_context(settings: Settings) -> Iterator[Context]:
     destinations = read_destinations(settings.destinations)
     pick_templates(templates, destinations.template_names)
     known = KnownNames(frozenset(bundles), frozenset(templates), frozenset(destinations.by_name))
-    series, results = SeriesStore(settings.data), ResultStore(settings.data)
+    series = SeriesStore(settings.data, settings.incoming_folder)
+    results = ResultStore(settings.data)
     instances = InstanceFiles(settings.data)
     engine = open_engine(settings.sql_url)
     migrate(engine)
     vault = open_vault(settings, engine)
+    identities = open_identities(settings, engine, instances, series)
     audit = AuditStore(engine)
     checksums = {name: bundle.checksum for name, bundle in bundles.items()}
     shapes = " ".join(f"{name}:{one.checksum}" for name, one in sorted(templates.items()))
@@ -108,7 +113,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
     )
     reconciler = Reconciler(jobs, leases, publisher, housekeeping, settings.reconcile_seconds)
     outbox = OutboxStore(engine, settings.delivery_pauses)
-    courier = Courier(outbox, jobs, results, destinations, settings.courier_seconds)
+    courier = Courier(outbox, jobs, results, destinations, settings.courier_seconds, identities)
     with ExitStack() as ending:
         ending.callback(engine.dispose)
         ending.callback(vault.close)
@@ -131,9 +136,10 @@ def open_context(settings: Settings) -> Iterator[Context]:
             publisher=publisher,
             reconciler=reconciler,
             instances=instances,
+            identities=identities,
             arrivals=ArrivalStore(engine),
             arriving=Event(),
-            holdings=Holdings(engine, instances, results),
+            holdings=Holdings(engine, instances, results, identities),
             sources=read_source_book(settings.sources),
             sender_counts=SenderCounts(),
             rules=rules,

@@ -11,6 +11,7 @@ from sse_starlette import ServerSentEvent
 
 from service.schemas import build_job_view
 from workers.deliveries import DeliveryState
+from workers.identities import Identities
 from workers.job_store import JobStore
 from workers.jobs import TERMINAL
 from workers.outbox_store import OutboxStore
@@ -27,14 +28,19 @@ class Until(StrEnum):
 
 
 async def follow_job(
-    jobs: JobStore, outbox: OutboxStore, job_id: str, until: Until = Until.ENDED
+    jobs: JobStore,
+    outbox: OutboxStore,
+    identities: Identities,
+    job_id: str,
+    until: Until = Until.ENDED,
 ) -> AsyncIterator[ServerSentEvent]:
     """An event `job` with the whole job at first and after every change."""
     sent = ""
     while True:
         job = await to_thread.run_sync(jobs.find, job_id)
         deliveries = (await to_thread.run_sync(outbox.list_by_job, [job_id]))[job_id]
-        view = build_job_view(job, deliveries).model_dump_json()
+        shown = await to_thread.run_sync(identities.reveal_job, job)
+        view = build_job_view(shown, deliveries).model_dump_json()
         if view != sent:
             yield ServerSentEvent(data=view, event="job")
             sent = view

@@ -49,8 +49,8 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
             continue
         orders = [_hasten(order, upload.fields) for order in decision.jobs]
         received = _keep(series, checksums, syncs, context)
-        kept = {one.path: context.instances.find(one.sha256) for one in received}
-        by_place = {kept[one.path]: one.sha256 for one in received}
+        kept = {one.as_sent.path: context.instances.find(one.sha256) for one in received}
+        by_place = {kept[one.as_sent.path]: one.sha256 for one in received}
         made = make_jobs(_move(series, kept), by_place, orders, source.project, context)
         context.arrivals.note_whole(source, received, _build_verdict(made))
         jobs += made
@@ -59,7 +59,8 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
             [f"Series {one.series_instance_uid}: {one.fault}: {one.reason}" for one in refused]
         )
     context.reconciler.wake()
-    return Intake(tuple(jobs), tuple(refused), (*search.ignored, *upload.series.left_out))
+    shown = tuple(context.identities.reveal_job(job) for job in jobs)
+    return Intake(shown, tuple(refused), (*search.ignored, *upload.series.left_out))
 
 
 def _check_studies(search: SeriesSearch, context: Context) -> None:
@@ -96,8 +97,9 @@ def _keep(
 ) -> tuple[ReceivedInstance, ...]:
     # The frames of a multi-frame file share it.
     paths = dict.fromkeys(instance.path for instance in series.instances)
-    received = tuple(identify(path, checksums[path]) for path in paths)
-    syncs.finish(paths)
+    came = (identify(path, checksums[path]) for path in paths)
+    received = tuple(context.identities.hide(one) for one in came)
+    syncs.finish(one.path for one in received if one.sent is None)
     context.instances.keep(received)
     return received
 

@@ -33,7 +33,8 @@ def make_jobs(
     """
     # The frames of a multi-frame file share it.
     files = {instance.path: instance.sop_instance_uid for instance in series.instances}
-    instances = {uid: checksums[path] for path, uid in files.items()}
+    hide = context.identities.hide_uid
+    instances = {hide(uid): checksums[path] for path, uid in files.items()}
     digest = build_series_digest(instances.items())
     new_jobs = [_build_job(series, digest, order, context) for order in orders]
     context.series.keep(digest, list(files))
@@ -47,23 +48,32 @@ def check_order(order: Order, context: Context) -> None:
 
 def _build_job(series: CTSeries, digest: str, order: Order, context: Context) -> NewJob:
     bundle, parameters, planned = _prepare(order, context)
+    identities = context.identities
+    # PostgreSQL keeps no NUL, which a header may hold.
+    description = build_shown_words(series.description)
+    series_uid = identities.hide_uid(series.series_instance_uid)
     return NewJob(
         series_digest=digest,
-        study_instance_uid=series.study_instance_uid,
-        series_instance_uid=series.series_instance_uid,
-        # PostgreSQL keeps no NUL, which a header may hold.
-        series_description=build_shown_words(series.description),
+        study_instance_uid=identities.hide_uid(series.study_instance_uid),
+        series_instance_uid=series_uid,
+        series_description=identities.hide_names(
+            series.study_instance_uid, series.series_instance_uid, description
+        ),
         slice_count=len(series.instances),
         model_name=bundle.card.name,
         model_checksum=bundle.checksum,
         parameters=parameters,
         priority=order.priority,
-        warnings=tuple(str(warning) for warning in series.warnings),
+        warnings=tuple(
+            identities.hide_words(str(warning), series_uid) for warning in series.warnings
+        ),
         rule=order.rule,
         planned=planned,
         is_shadow=order.is_shadow,
         request_id=request_id_now.get(),
-        patient_id=build_shown_words(str(series.header.get("PatientID", ""))),
+        patient_id=identities.hide_patient(
+            build_shown_words(str(series.header.get("PatientID", "")))
+        ),
     )
 
 

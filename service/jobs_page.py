@@ -103,8 +103,10 @@ def show_jobs(context: ContextOf, project: ProjectOf) -> HTMLResponse:
     """The newest jobs as a page."""
     page = context.jobs.list_page(JobFilter(project=project), ROWS)
     deliveries = context.outbox.list_by_job([job.id for job in page.jobs])
-    coming = build_arrivals_table(context.arrivals.list_page(ROWS, project=project))
-    table = f'<div id="jobs">{coming}{_build_table(page.jobs, deliveries)}</div>'
+    arrivals = context.arrivals.list_page(ROWS, project=project)
+    coming = build_arrivals_table(map(context.identities.reveal_arrival, arrivals))
+    jobs = tuple(map(context.identities.reveal_job, page.jobs))
+    table = f'<div id="jobs">{coming}{_build_table(jobs, deliveries)}</div>'
     html = PAGE.substitute(style=STYLE, script=SCRIPT, rows=ROWS, table=table)
     return HTMLResponse(html, headers=HEADERS)
 

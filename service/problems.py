@@ -65,6 +65,10 @@ STATUS: Mapping[type[errors.OarlockError], HTTPStatus] = {
     # A server does not start with one: over HTTP it is a file that a request sent.
     errors.InvalidConfigurationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsafeStartError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.IdentitySettingsError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.MixedIdentitiesError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.IdentityError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.TamperedIdentityError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.AccessError: HTTPStatus.FORBIDDEN,
     errors.NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.NotAllowedError: HTTPStatus.FORBIDDEN,

@@ -83,14 +83,15 @@ class WatchedFolder:
             for number, path in enumerate(paths):
                 try:
                     staged = self._copy(path, staging, number)
-                    received[path] = identify(staged.path, staged.sha256, limits)
+                    instance = identify(staged.path, staged.sha256, limits)
+                    received[path] = self._context.identities.hide(instance)
                 except _ChangedError:
                     self._seen.pop(path, None)
                 except (NotStorableError, UploadTooLargeError) as error:
                     self._refuse(path, str(error))
             if not received:
                 return
-            syncs.finish(one.path for one in received.values() if one.is_ct)
+            syncs.finish(one.path for one in received.values() if one.is_ct and one.sent is None)
             self._reception.keep(list(received.values()))
         for path, instance in received.items():
             self._put_away(path, instance)

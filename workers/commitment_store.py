@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +13,16 @@ from sqlalchemy import Engine, Row, delete, or_, select, update
 
 from workers.database import read_lease_clock, writing
 from workers.deliveries import Pauses
+from workers.identities import PLAIN, Identities
 from workers.job_store import read_clock
 from workers.sources import Source, SourceKind
 from workers.tables import commitments
 
 TRIES = Pauses(first_seconds=30.0, longest_seconds=3600.0, total_hours=24.0)
+
+
+PLACE = "commitment"  # of what is hidden, in the place of a series
+HIDDEN = ""  # no SOP class
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,16 @@ class CommitmentStore:
     """Commitments of one database."""
 
     def __init__(
-        self, engine: Engine, pauses: Pauses = TRIES, now: Callable[[], datetime] = read_clock
+        self,
+        engine: Engine,
+        pauses: Pauses = TRIES,
+        now: Callable[[], datetime] = read_clock,
+        identities: Identities = PLAIN,
     ) -> None:
         self._writing = writing(engine)
         self._pauses = pauses
         self._now = now
+        self._identities = identities
 
     def add(
         self,
@@ -51,7 +62,7 @@ class CommitmentStore:
         added = Commitment(str(uuid.uuid4()), transaction_uid, source, tuple(objects), tries=0)
         with self._writing.begin() as connection:
             clock, seconds = read_lease_clock(connection)
-            row = asdict(added) | {"objects": [list(pair) for pair in objects]}
+            row = asdict(added) | self._hide(transaction_uid, objects)
             due = {"due_clock": clock, "due_at": seconds + wait_seconds}
             connection.execute(commitments.insert().values(**row, **due, created_at=self._now()))
         return added
@@ -76,7 +87,7 @@ class CommitmentStore:
             row = connection.execute(turn.with_for_update(skip_locked=True)).one_or_none()
             if row is None:
                 return None
-            claimed = _read(row)
+            claimed = self._read(row)
             values = {
                 "tries": claimed.tries,
                 "due_clock": clock,
@@ -95,12 +106,24 @@ class CommitmentStore:
         with self._writing.begin() as connection:
             connection.execute(delete(commitments).where(commitments.c.id == commitment.id))
 
+    def _hide(self, transaction_uid: str, objects: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        pairs = [list(pair) for pair in objects]
+        told = json.dumps([transaction_uid, pairs])
+        hidden = self._identities.hide_words(told, PLACE)
+        if hidden == told:
+            return {"objects": pairs}
+        transaction_uid = self._identities.hide_uid(transaction_uid)
+        return {"objects": [[HIDDEN, hidden]], "transaction_uid": transaction_uid}
 
-def _read(row: Row[Any]) -> Commitment:
-    return Commitment(
-        id=row.id,
-        transaction_uid=row.transaction_uid,
-        source=Source(**{**row.source, "kind": SourceKind(row.source["kind"])}),
-        objects=tuple((sop_class, instance) for sop_class, instance in row.objects),
-        tries=row.tries + 1,
-    )
+    def _read(self, row: Row[Any]) -> Commitment:
+        transaction_uid, objects = row.transaction_uid, row.objects
+        if objects and objects[0][0] == HIDDEN:
+            told = self._identities.reveal_words(objects[0][1], PLACE)
+            transaction_uid, objects = json.loads(told)
+        return Commitment(
+            id=row.id,
+            transaction_uid=transaction_uid,
+            source=Source(**{**row.source, "kind": SourceKind(row.source["kind"])}),
+            objects=tuple((sop_class, instance) for sop_class, instance in objects),
+            tries=row.tries + 1,
+        )

@@ -11,15 +11,16 @@ import threading
 import time
 import traceback
 from collections import Counter
-from contextlib import AbstractContextManager
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from contouring.errors import DeliveryError, EncryptionKeyError, SealedFileError
+from contouring.errors import DeliveryError, EncryptionKeyError, IdentityError, SealedFileError
 from workers.deliveries import Delivery
 from workers.destinations.destinations import Destinations
-from workers.destinations.parcels import Parcel, opening_parcel
+from workers.destinations.parcels import opening_parcel
 from workers.destinations.webhook import Webhook
+from workers.identities import PLAIN, Identities
 from workers.job_store import JobStore
 from workers.jobs import Job, JobState
 from workers.outbox_store import OutboxStore
@@ -45,12 +46,14 @@ class Courier:
         results: ResultStore,
         destinations: Destinations,
         pause_seconds: float,
+        identities: Identities = PLAIN,
     ) -> None:
         self._outbox = outbox
         self._jobs = jobs
         self._results = results
         self._destinations = destinations
         self._pause_seconds = pause_seconds
+        self._identities = identities
         self._in_flight: set[Delivery] = set()
         self._changing = threading.Lock()
         self._woken = threading.Event()
@@ -102,7 +105,7 @@ class Courier:
         """Send a claimed delivery, and note what came of it."""
         try:
             note = self._send(delivery)
-        except UndeliverableError as error:
+        except (UndeliverableError, IdentityError) as error:
             self._outbox.fail(delivery, str(error))
         except DeliveryError as error:
             self._postpone(delivery, error.fault)
@@ -133,13 +136,17 @@ class Courier:
         sender = destination.sender
         if isinstance(sender, Webhook):
             deliveries = self._outbox.list_by_job([job.id])[job.id]
-            return sender.tell(delivery, job, deliveries)
+            return sender.tell(delivery, self._identities.reveal_job(job), deliveries)
         if delivery.event is not None:
             raise UndeliverableError("it is no webhook any more.")
-        with self._opening_parcel(job, delivery.template) as parcel:
+        kept = self._find_file(job, delivery.template)
+        with (
+            self._identities.restored(kept, job.id) as file,
+            opening_parcel(file, job.id, delivery.template) as parcel,
+        ):
             return sender.send(parcel)
 
-    def _opening_parcel(self, job: Job, template: str) -> AbstractContextManager[Parcel]:
+    def _find_file(self, job: Job, template: str) -> Path:
         files = {output.template: output.rtstruct for output in job.outputs}
         if job.state is not JobState.DONE or job.result_folder is None:
             raise UndeliverableError(f"the job is {job.state}: it has nothing to deliver.")
@@ -148,8 +155,7 @@ class Courier:
                 f"the job made no structure set for the template {template}: it has "
                 f"{', '.join(files)}. Send the series again."
             )
-        file = self._results.find_file(job.result_folder, files[template])
-        return opening_parcel(file, job.id, template)
+        return self._results.find_file(job.result_folder, files[template])
 
     def _find_busy(self) -> list[str]:
         counts = Counter(one.destination for one in self._list_in_flight())

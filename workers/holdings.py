@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Engine, and_, exists, or_, select
 
 from workers.deliveries import DeliveryState
+from workers.identities import PLAIN, Identities
 from workers.instance_files import InstanceFiles
 from workers.jobs import JobState
 from workers.result_store import ResultStore
@@ -17,7 +19,10 @@ from workers.tables import arrivals, arrived_instances, instances, jobs, outbox
 
 @dataclass(frozen=True)
 class Holding:
-    """One object; `job_id`: of the job whose result it is, None for what came in."""
+    """One object; `job_id`: of the job whose result it is, None for what came in.
+
+    `path` is what is kept of it; `restored` is what may leave.
+    """
 
     path: Path
     sop_class_uid: str
@@ -26,6 +31,11 @@ class Holding:
     study_instance_uid: str
     transfer_syntax_uid: str
     job_id: str | None
+    identities: Identities = field(default=PLAIN, compare=False, repr=False)
+
+    def restored(self, *, is_whole: bool = True) -> AbstractContextManager[Path]:
+        """The object as it came, or as its job is to give it out; `is_whole`: with its pixels."""
+        return self.identities.restored(self.path, self.job_id, is_whole=is_whole)
 
 
 class Holdings:
@@ -36,16 +46,18 @@ class Holdings:
         engine: Engine,
         files: InstanceFiles,
         results: ResultStore,
+        identities: Identities = PLAIN,
         project: str | None = None,
     ) -> None:
         self._project = project
+        self._identities = identities
         self._engine = engine
         self._files = files
         self._results = results
 
     def of_project(self, project: str | None) -> Holdings:
         """What is a project's alone; all of it for None."""
-        return Holdings(self._engine, self._files, self._results, project)
+        return Holdings(self._engine, self._files, self._results, self._identities, project)
 
     def find(
         self,
@@ -69,11 +81,13 @@ class Holdings:
         )
         for column, wanted in pairs:
             if wanted:
-                query = query.where(column.in_(list(wanted)))
+                # Results have UIDs of their own, which are not hidden.
+                kept = {*wanted, *map(self._identities.hide_uid, wanted)}
+                query = query.where(column.in_(sorted(kept)))
         query = query.order_by(instances.c.received_at, instances.c.sha256)
         with self._engine.connect() as connection:
             rows = {row.sop_instance_uid: row for row in connection.execute(query)}
-        return tuple(
+        found = [
             Holding(
                 path=self._find_path(row.sha256, row.file),
                 sop_class_uid=row.sop_class_uid,
@@ -82,8 +96,16 @@ class Holdings:
                 study_instance_uid=row.study_instance_uid,
                 transfer_syntax_uid=row.transfer_syntax_uid,
                 job_id=row.job_id,
+                identities=self._identities,
             )
             for row in rows.values()
+        ]
+        return tuple(
+            one
+            for one in self._identities.reveal_holdings(found)
+            if (not studies or one.study_instance_uid in studies)
+            and (not series or one.series_instance_uid in series)
+            and (not objects or one.sop_instance_uid in objects)
         )
 
     def _find_path(self, sha256: str, file: str | None) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -15,16 +16,24 @@ from workers.audit.entries import AuditEntry
 from workers.audit.events import AuditEvent
 from workers.instances import ReceivedInstance
 from workers.jobs import JobState
-from workers.tables import arrivals, arrived_instances, instances, jobs
+from workers.tables import arrivals, arrived_instances, identities, instances, jobs
 
 
 def enter_received(
-    connection: Connection, received: Iterable[ReceivedInstance], now: datetime
+    connection: Connection, received: Sequence[ReceivedInstance], now: datetime
 ) -> None:
-    """Enter objects whose files are kept; those that are known stay."""
+    """Enter objects whose files are kept, and what was taken off; those that are known stay."""
     rows = [{**_describe(one), "received_at": now} for one in received]
     insert = _pick_dialect(connection).insert(instances)
     connection.execute(insert.on_conflict_do_nothing(), rows)
+    sealed = [
+        {"sha256": one.sha256, **asdict(one.identity)}
+        for one in received
+        if one.identity is not None
+    ]
+    if sealed:
+        insert = _pick_dialect(connection).insert(identities)
+        connection.execute(insert.on_conflict_do_nothing(), sealed)
 
 
 def enter_results(
@@ -52,6 +61,8 @@ def _forget_unneeded(connection: Connection) -> None:
     mine = arrived_instances.c.sha256 == instances.c.sha256
     needed = exists(select(arrived_instances.c.sha256).where(mine))
     connection.execute(delete(instances).where(instances.c.job_id.is_(None), ~needed))
+    kept = exists(select(instances.c.sha256).where(instances.c.sha256 == identities.c.sha256))
+    connection.execute(delete(identities).where(~kept))
 
 
 def forget_arrivals(connection: Connection, over: datetime) -> int:

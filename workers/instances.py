@@ -24,11 +24,25 @@ SHOWN_LENGTH = 120  # characters of a sender's words that are kept
 
 
 @dataclass(frozen=True)
+class SealedIdentity:
+    """What was taken off an object, as only the service can open it.
+
+    `original`: what stands for the object that came in; `uids` and `header`: sealed.
+    """
+
+    original: str
+    uids: bytes
+    header: bytes
+
+
+@dataclass(frozen=True)
 class ReceivedInstance:
     """A whole object in a staged file.
 
     `sha256`: of its content (hex), see `ContentHash`; `size`: the file's bytes; `description`: of
-    the series, cut; `patient_id`: for its pseudonym in the audit records, kept nowhere.
+    the series, cut; `patient_id`: for its pseudonym in the audit records, kept nowhere. Of one that
+    is kept without its patient's name, `identity` is what was taken off, and `sent` the object as
+    its sender knows it.
     """
 
     path: Path
@@ -42,6 +56,13 @@ class ReceivedInstance:
     modality: str
     description: str
     patient_id: str = ""
+    identity: SealedIdentity | None = None
+    sent: ReceivedInstance | None = None
+
+    @property
+    def as_sent(self) -> ReceivedInstance:
+        """The object of which its sender is told what became."""
+        return self.sent or self
 
     @property
     def is_ct(self) -> bool:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 from workers.durable_files import publish_folder
@@ -18,28 +19,28 @@ STAGING_SECONDS = 3600.0
 
 
 class SeriesStore:
-    """Folders `series/<digest>` with files `slice-0001.dcm` and so on, in the order given."""
+    """Folders `series/<digest>` with files `slice-0001.dcm` and so on, in the order given.
 
-    def __init__(self, data: Path) -> None:
+    `incoming`: where what comes in is staged, if not in the data folder, which others may read.
+    """
+
+    def __init__(self, data: Path, incoming: Path | None = None) -> None:
         self._series = data / "series"
         self._staging = data / "staging"
-        for folder in (self._series, self._staging):
+        self._incoming = incoming or self._staging
+        for folder in (self._series, self._staging, self._incoming):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @property
     def staging(self) -> Path:
-        """Where files are written before they are kept; old ones are swept."""
-        return self._staging
+        """Where files are written as they come in; old ones are swept."""
+        return self._incoming
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
-        """An empty folder on the store's own file system, gone at the end of the block."""
-        folder = Path(tempfile.mkdtemp(dir=self._staging))
-        try:
+        """An empty folder for what comes in, gone at the end of the block."""
+        with _open_folder(self._incoming) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            forget_created(folder)
 
     def keep(self, digest: str, files: Sequence[Path]) -> None:
         """Give files that are kept a series' folder of their own, too; it survives a loss of power.
@@ -51,7 +52,7 @@ class SeriesStore:
             if find_vault(final) is None or _are_links(final, files):
                 return
             self._put_away(final)  # its links are plain, or their key was destroyed
-        with self.stage() as staged:
+        with _open_folder(self._staging) as staged:
             for number, file in enumerate(files, start=1):
                 _name_slice(staged, number).hardlink_to(file)
             publish_folder(staged, final)
@@ -69,7 +70,7 @@ class SeriesStore:
     def sweep(self) -> None:
         """Remove what dead processes left staged."""
         oldest = time.time() - STAGING_SECONDS
-        for left in self._staging.iterdir():
+        for left in chain(*(folder.iterdir() for folder in {self._staging, self._incoming})):
             if _read_age_mark(left) >= oldest:
                 continue
             if left.is_dir():
@@ -78,7 +79,7 @@ class SeriesStore:
                 left.unlink(missing_ok=True)
 
     def _put_away(self, folder: Path) -> None:
-        with self.stage() as trash, suppress(FileNotFoundError):
+        with _open_folder(self._staging) as trash, suppress(FileNotFoundError):
             folder.rename(trash / folder.name)
 
 
@@ -93,6 +94,16 @@ def _are_links(folder: Path, files: Sequence[Path]) -> bool:
 
 def _name_slice(folder: Path, number: int) -> Path:
     return folder / f"slice-{number:04d}.dcm"
+
+
+@contextmanager
+def _open_folder(place: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(dir=place))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        forget_created(folder)
 
 
 def _touch(folder: Path) -> bool:

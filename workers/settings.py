@@ -178,6 +178,19 @@ class Settings(AccessSettings, Limits):
         description="File of the master keys, by which the files of patients are encrypted; unset: "
         "they are kept as they came.",
     )
+    staging: Path | None = Field(
+        None,
+        description="Folder of the service alone, for what comes in until it is kept; only with "
+        "OARLOCK_DEIDENTIFY.",
+    )
+    deidentify: str = Field(
+        "",
+        description="Profile by which series are kept without their patients, such as basic; "
+        "unset: they are kept as they came.",
+    )
+    identity_key_file: Path | None = Field(
+        None, description="File of the key of what was taken off them; the service's alone."
+    )
     reserve_bytes: int = Field(
         2 * GIBIBYTE, ge=0, description="Free space of the data folder that uploads leave alone."
     )
@@ -231,6 +244,11 @@ class Settings(AccessSettings, Limits):
         if not split_names(names):
             raise ValueError("name at least one template")
         return names
+
+    @property
+    def incoming_folder(self) -> Path | None:
+        """Where what comes in is staged, if that is not in the data folder."""
+        return self.staging if self.deidentify else None
 
     @property
     def engine_folder(self) -> Path:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -213,6 +214,27 @@ arrived_instances = Table(
     Column("sop_instance_uid", String(64), primary_key=True),
     Column("sha256", String(64), nullable=False),
     Index("arrived_sha256", "sha256"),
+)
+
+# What was taken off an object before it was kept, sealed: the service's key opens it, and what
+# stands for the original (`original`) is made with it, too.
+identities = Table(
+    "identities",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("original", String(64), nullable=False),
+    Column("uids", LargeBinary, nullable=False),
+    Column("header", LargeBinary, nullable=False),
+    Index("identities_original", "original"),
+)
+
+# One row, while series are kept without a patient's name: `mark` tells the key from others.
+identity_mode = Table(
+    "identity_mode",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("profile", String(128), nullable=False),
+    Column("mark", String(64), nullable=False),
 )
 
 commitments = Table(

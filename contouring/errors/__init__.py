@@ -32,7 +32,11 @@
     │   └── TemplateChangedError      the template a job was accepted for is gone
     ├── ConfigurationError
     │   ├── InvalidConfigurationError
-    │   └── UnsafeStartError          a server that others could reach, and that is not safe so
+    │   ├── UnsafeStartError          a server that others could reach, and that is not safe so
+    │   ├── IdentitySettingsError     the key of what is taken off series is missing or wrong
+    │   └── MixedIdentitiesError      a data folder kept with another setting of it
+    ├── IdentityError                 what was taken off a series cannot be put back
+    │   └── TamperedIdentityError     for it was changed, or is another's
     ├── AccessError                   a request that whoever sent it may not make
     │   ├── NotAuthenticatedError     nobody who is known
     │   ├── NotAllowedError           somebody without a role that may
@@ -69,6 +73,12 @@ from contouring.errors.access import (
     NotAllowedError,
     NotAuthenticatedError,
     TooManyRequestsError,
+)
+from contouring.errors.identities import (
+    IdentityError,
+    IdentitySettingsError,
+    MixedIdentitiesError,
+    TamperedIdentityError,
 )
 from contouring.errors.inputs import (
     BrokenUploadError,
@@ -148,6 +158,8 @@ __all__ = [
     "EngineBuildError",
     "EngineMissingError",
     "EverySeriesRefusedError",
+    "IdentityError",
+    "IdentitySettingsError",
     "InferenceError",
     "InvalidBundleError",
     "InvalidConfigurationError",
@@ -156,6 +168,7 @@ __all__ = [
     "JobCancelledError",
     "JobError",
     "LeaseLostError",
+    "MixedIdentitiesError",
     "MixedPatientsError",
     "ModelChangedError",
     "ModelError",
@@ -173,6 +186,7 @@ __all__ = [
     "SeriesRefusedError",
     "StorageFullError",
     "StructureSetError",
+    "TamperedIdentityError",
     "TemplateChangedError",
     "TemplateError",
     "TooManyRequestsError",

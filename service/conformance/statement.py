@@ -215,7 +215,9 @@ Audit trail: the events of PS3.15 A.5 in [a table](audit.md#events); messages by
 A.5.1.1 go to an audit repository by syslog over TLS (A.6) where the site names one. A patient is
 told by a pseudonym, and a query by the names of its attributes.
 
-De-identification: none.
+De-identification: none, unless the site has turned it on for [workers
+elsewhere](deidentification.md). Then what is kept follows the Basic Application Level
+Confidentiality Profile (PS3.15 E.2), and what leaves has all that came in.
 """
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -29,7 +28,7 @@ def tell_attributes(holding: Holding) -> Attributes:
 
 def tell_metadata(holding: Holding) -> Attributes:
     """Everything but pixels."""
-    return _tell(holding, lambda path: build_attributes(read_header(path)))
+    return _tell(holding, _read_metadata)
 
 
 def build_attributes(dataset: Dataset) -> Attributes:
@@ -41,7 +40,7 @@ def build_attributes(dataset: Dataset) -> Attributes:
     return _name_odd_numbers(attributes)
 
 
-def _tell(holding: Holding, read: Callable[[Path], Attributes]) -> Attributes:
+def _tell(holding: Holding, read: Callable[[Holding], Attributes]) -> Attributes:
     """What identifies an object is known even if its file is damaged, or was removed meanwhile."""
     identity = {
         "00080016": holding.sop_class_uid,
@@ -52,16 +51,22 @@ def _tell(holding: Holding, read: Callable[[Path], Attributes]) -> Attributes:
     try:
         # Sequences are parsed as they are told.
         with telling_damage():
-            attributes = read(holding.path)
+            attributes = read(holding)
     except (*UNREADABLE, FileNotFoundError, SealedFileError):
         attributes = {}
     return attributes | {tag: {"vr": "UI", "Value": [uid]} for tag, uid in identity.items()}
 
 
 @lru_cache(HEADERS_REMEMBERED)
-def _remember_description(path: Path) -> Attributes:
+def _remember_description(holding: Holding) -> Attributes:
     """Read once, for objects never change."""
-    return build_attributes(read_description(path))
+    with holding.restored(is_whole=False) as path:
+        return build_attributes(read_description(path))
+
+
+def _read_metadata(holding: Holding) -> Attributes:
+    with holding.restored(is_whole=False) as path:
+        return build_attributes(read_header(path))
 
 
 def _name_odd_numbers(attributes: Attributes) -> Attributes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.responses import StreamingResponse
 
-from contouring.opened_files import count_bytes, open_file
+from contouring.opened_files import measure, open_file
 
 BOUNDARY = "oarlock-b7d1c0f2e9a84d65"  # as unlikely in an object as any other
 PIECE_BYTES = 256 * 1024
@@ -24,18 +26,27 @@ def answer_multipart(
 
 
 def answer_file(
-    media_type: str, path: Path, once_sent: Callable[[], None] | None = None
+    media_type: str,
+    source: AbstractContextManager[Path],
+    once_sent: Callable[[], None] | None = None,
 ) -> StreamingResponse:
-    """One object without an envelope."""
-    length = {"Content-Length": str(count_bytes(path))}
-    return StreamingResponse(
-        _follow(read_pieces(path), once_sent), media_type=media_type, headers=length
-    )
+    """One object without an envelope; `source`: its file, there until it is opened."""
+    with source as path:
+        file = open_file(path)
+    length = {"Content-Length": str(measure(file))}
+    pieces = _follow(_read_open(file), once_sent)
+    return StreamingResponse(pieces, media_type=media_type, headers=length)
 
 
-def read_pieces(path: Path) -> Iterator[bytes]:
+def read_pieces(source: AbstractContextManager[Path]) -> Iterator[bytes]:
     """A file's bytes."""
-    with open_file(path) as file:
+    with source as path:
+        file = open_file(path)
+    yield from _read_open(file)
+
+
+def _read_open(file: BinaryIO) -> Iterator[bytes]:
+    with file:
         while piece := file.read(PIECE_BYTES):
             yield piece
 

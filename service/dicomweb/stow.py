@@ -18,6 +18,7 @@ from service.dicomweb.stow_answer import (
 from service.dicomweb.stow_body import StowBody
 from service.staged_files import StagedFile
 from workers.encryption.vault import settle
+from workers.identities import PLAIN, Identities
 from workers.instances import ReceivedInstance, identify
 from workers.reception import Reception
 from workers.settings import Settings
@@ -38,10 +39,12 @@ class StowRequest:
         folder: Path,
         reception: Reception,
         limits: Settings,
+        identities: Identities = PLAIN,
     ) -> None:
         self._study_instance_uid = study_instance_uid
         self._reception = reception
         self._limits = limits.dicom_limits
+        self._identities = identities
         self._pool = ThreadPoolExecutor(SYNC_THREADS)
         self._pending: list[Future[ReceivedInstance | FailedInstance]] = []
         self._stored: list[ReceivedInstance] = []
@@ -59,7 +62,8 @@ class StowRequest:
         """The body is over: everything that is answered as stored is; None where it was empty."""
         self._body.close()
         self._keep(list(self._pending))
-        return StowAnswer(self._stored, self._failed) if self._body.count else None
+        stored = [one.as_sent for one in self._stored]
+        return StowAnswer(stored, self._failed) if self._body.count else None
 
     def abandon(self) -> None:
         """Stop waiting for anything."""
@@ -79,11 +83,14 @@ class StowRequest:
             explanation = "The object belongs to another study than the one it was sent to."
             return FailedInstance(PROCESSING_FAILURE, explanation, instance)
         try:
-            if instance.is_ct:
+            hidden = self._identities.hide(instance)
+            if hidden is instance and instance.is_ct:
                 settle(file.path, instance.study_instance_uid, file.sha256)
+        except NotStorableError as error:
+            return FailedInstance(CANNOT_UNDERSTAND, str(error), instance)
         except OSError as error:
             return _fail(instance, error)
-        return instance
+        return hidden
 
     def _keep(self, futures: list[Future[ReceivedInstance | FailedInstance]]) -> None:
         results = [future.result() for future in futures]
@@ -98,7 +105,7 @@ class StowRequest:
         try:
             self._reception.keep(received)
         except OSError as error:
-            self._failed += [_fail(one, error) for one in received]
+            self._failed += [_fail(one.as_sent, error) for one in received]
         else:
             self._stored += received
 

@@ -29,6 +29,7 @@ from service.dimse.session import Session
 from service.dimse.sessions import Sessions
 from service.dimse.staging_provider import StagingProvider
 from service.dimse.wire import rewire
+from service.identities.border import open_identities
 from workers.arrival_additions import ArrivalAdditions
 from workers.arrival_store import ArrivalStore
 from workers.audit.audit_store import AuditStore
@@ -68,16 +69,19 @@ class Node:
         settings_of_pydicom.reading_validation_mode = IGNORE
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it logs what senders say
         book = read_source_book(settings.sources)
-        self._staging = SeriesStore(settings.data).staging
+        series = SeriesStore(settings.data, settings.incoming_folder)
+        self._staging = series.staging
         self._files = InstanceFiles(settings.data)
         self._engine = open_engine(settings.sql_url)
         migrate(self._engine)
         self._ending = ExitStack()
         self._ending.callback(open_vault(settings, self._engine).close)
+        self._identities = open_identities(settings, self._engine, self._files, series)
         self._arrivals = ArrivalStore(self._engine)
         self._keeping = SharedKeeping(self._files, ArrivalAdditions(self._engine))
-        store = CommitmentStore(self._engine)
-        self._holdings = Holdings(self._engine, self._files, ResultStore(settings.data))
+        store = CommitmentStore(self._engine, identities=self._identities)
+        results = ResultStore(settings.data)
+        self._holdings = Holdings(self._engine, self._files, results, self._identities)
         self._reporter = Reporter(store, book, self._build_report)
         requests = CommitmentRequests(store, self._reporter)
         audit = AuditStore(self._engine)
@@ -143,4 +147,6 @@ class Node:
             self._files, self._arrivals, sender.source, sender.entry.quiet_seconds
         )
         ends_by_abort = sender.entry.ends_by_abort
-        return Session(sender.source.shown, reception, self._keeping, ends_by_abort)
+        return Session(
+            sender.source.shown, reception, self._keeping, ends_by_abort, self._identities
+        )

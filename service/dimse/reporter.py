@@ -18,7 +18,7 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 from sqlalchemy.exc import SQLAlchemyError
 
-from contouring.errors import DeliveryError
+from contouring.errors import DeliveryError, IdentityError
 from service.dimse.staging_provider import StagingProvider
 from workers.commitment_store import Commitment, CommitmentStore
 from workers.source_book import CommitmentAddress, SourceBook
@@ -68,7 +68,7 @@ class Reporter:
                 self._answer_open()
                 while not self._stopping.is_set() and (due := self._claim_due()):
                     self._answer_anew(due)
-            except (SQLAlchemyError, OSError, RuntimeError):
+            except (SQLAlchemyError, OSError, RuntimeError, IdentityError):
                 log.exception("a round of reports failed; the next one tries again")
 
     def _claim_due(self) -> Commitment | None:
@@ -105,8 +105,8 @@ class Reporter:
         name = commitment.source.shown
         try:
             send()
-        except (DeliveryError, RuntimeError, ValueError) as error:
-            fault = error.fault if isinstance(error, DeliveryError) else str(error)
+        except (DeliveryError, IdentityError, RuntimeError, ValueError) as error:
+            fault = error.fault if isinstance(error, DeliveryError | IdentityError) else str(error)
             log.warning("%s was not told what is committed to: %s", name, fault)
             if self._store.is_last_try(commitment):
                 log.error("%s is not told any more what is committed to", name)

@@ -18,6 +18,7 @@ from service.dimse.incoming_object import IncomingObject
 from service.dimse.store_command import StoreAnswer, StoreCommand
 from service.problems import NO_SPACE
 from workers.database import is_out_of_space
+from workers.identities import PLAIN, Identities
 from workers.instances import ReceivedInstance
 from workers.reception import Reception
 from workers.shared_keeping import SharedKeeping
@@ -36,12 +37,18 @@ class Session:
     """Answers the C-STOREs of one association; `name`: of their source."""
 
     def __init__(
-        self, name: str, reception: Reception, keeping: SharedKeeping, ends_by_abort: bool = False
+        self,
+        name: str,
+        reception: Reception,
+        keeping: SharedKeeping,
+        ends_by_abort: bool = False,
+        identities: Identities = PLAIN,
     ) -> None:
         self._name = name
         self._ends_by_abort = ends_by_abort
         self._reception = reception
         self._keeping = keeping
+        self._identities = identities
         self._counts: Counter[int] = Counter()
         self._is_over = False
         self._turn = threading.Lock()  # an association may end while its last object is stored
@@ -82,7 +89,7 @@ class Session:
             fault = _find_mismatch(instance, command)
             if fault:
                 return self._answer(DOES_NOT_MATCH, fault)
-            self._keeping.keep(self._reception, instance)
+            self._keeping.keep(self._reception, self._identities.hide(instance))
         except DicomLimitError as error:
             if error.sop_class_uid != command.sop_class_uid:
                 return self._answer(CANNOT_UNDERSTAND, error.fault)

@@ -65,7 +65,7 @@ def list_arrivals(
     found = context.arrivals.list_page(limit + 1, after, project)
     page = found[:limit]
     return ArrivalListView(
-        arrivals=[_build_view(arrival) for arrival in page],
+        arrivals=[_build_view(context.identities.reveal_arrival(arrival)) for arrival in page],
         next=page[-1].id if len(found) > limit else None,
     )
 

@@ -100,9 +100,9 @@ def retrieve(request: Request, context: ContextOf, holdings: HoldingsOf) -> Resp
     _note(AuditEvent.OBJECTS_LEAVING, found, context)
     delivered = partial(_note_sent, found, context)
     if accepted.name == DICOM:
-        return answer_file(DICOM, found[0].path, delivered)
+        return answer_file(DICOM, found[0].restored(), delivered)
     parts = (
-        (f"{DICOM}; transfer-syntax={one.transfer_syntax_uid}", read_pieces(one.path))
+        (f"{DICOM}; transfer-syntax={one.transfer_syntax_uid}", read_pieces(one.restored()))
         for one in found
     )
     return answer_multipart(DICOM, parts, delivered)
@@ -184,7 +184,7 @@ def _tell_search(query: Query, hits: int) -> AuditEntry:
 
 
 def _note(event: AuditEvent, holdings: Sequence[Holding], context: Context) -> None:
-    study = holdings[0].study_instance_uid
+    study = context.identities.hide_uid(holdings[0].study_instance_uid)
     told = {"instances": len(holdings)}
     context.audit.note(AuditEntry(event, study_uid=study, details=told))
 

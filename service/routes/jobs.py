@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -105,11 +106,15 @@ def list_jobs(  # noqa: PLR0913 - what the query may say, each by its name
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> JobListView:
     """List jobs, newest first."""
-    wanted = JobFilter(state, model, priority, series_instance_uid, project)
+    hidden = context.identities.hide_uid(series_instance_uid) if series_instance_uid else None
+    wanted = JobFilter(state, model, priority, hidden, project)
     page = context.jobs.list_page(wanted, limit, after)
     deliveries = context.outbox.list_by_job([job.id for job in page.jobs])
     return JobListView(
-        jobs=[build_job_view(job, deliveries[job.id]) for job in page.jobs],
+        jobs=[
+            build_job_view(context.identities.reveal_job(job), deliveries[job.id])
+            for job in page.jobs
+        ],
         next=page.jobs[-1].id if page.has_more else None,
     )
 
@@ -198,7 +203,8 @@ def lift_legal_hold(job_id: str, context: ContextOf) -> JobView:
 def follow(job_id: str, context: ContextOf, until: Until = Until.ENDED) -> EventSourceResponse:
     """Follow a job as server-sent events, until it ends or what it left has been delivered."""
     context.jobs.find(job_id)
-    return EventSourceResponse(follow_job(context.jobs, context.outbox, job_id, until))
+    events = follow_job(context.jobs, context.outbox, context.identities, job_id, until)
+    return EventSourceResponse(events)
 
 
 @router.get(
@@ -214,7 +220,7 @@ def fetch_rtstruct(job_id: str, context: ContextOf, template: TemplateOf = None)
     told = {"what": "structure-set", "template": output.template}
     note_use(AuditEvent.RESULT_EXPORTED, job, context, told)
     note = partial(context.retention.note_delivery, job.id, output.template)
-    return answer_file(DICOM, context.results.find_file(folder, output.rtstruct), note)
+    return _answer_restored(job, folder, output.rtstruct, context, note)
 
 
 @router.get(
@@ -233,7 +239,7 @@ def fetch_segmentation(job_id: str, context: ContextOf, template: TemplateOf = N
         )
     told = {"what": "segmentation", "template": output.template}
     note_use(AuditEvent.RESULT_EXPORTED, job, context, told)
-    return _answer_file(context, folder, output.segmentation, DICOM)
+    return _answer_restored(job, folder, output.segmentation, context)
 
 
 @router.get(
@@ -246,7 +252,7 @@ def fetch_preview(job_id: str, context: ContextOf) -> Response:
     """Fetch the preview picture of a finished job."""
     job, folder = _find_result(job_id, context)
     note_use(AuditEvent.RESULT_VIEWED, job, context, {"what": "preview"})
-    return _answer_file(context, folder, PREVIEW, "image/png")
+    return FileResponse(context.results.find_file(folder, PREVIEW), media_type="image/png")
 
 
 @router.get("/{job_id}/report")
@@ -262,8 +268,9 @@ def fetch_report(job_id: str, context: ContextOf) -> ReportView:
         raise HTTPException(
             HTTPStatus.NOT_FOUND, "the job was done by a version that wrote no reports"
         )
-    note_use(AuditEvent.RESULT_VIEWED, context.jobs.find(job_id), context, {"what": "report"})
-    return ReportView.model_validate_json(read_file(path))
+    job = context.jobs.find(job_id)
+    note_use(AuditEvent.RESULT_VIEWED, job, context, {"what": "report"})
+    return ReportView.model_validate_json(context.identities.reveal_report(read_file(path), job))
 
 
 def note_use(event: AuditEvent, job: Job, context: Context, details: Details) -> None:
@@ -287,7 +294,8 @@ def _take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context
 
 
 def _show(job: Job, context: Context) -> JobView:
-    return build_job_view(job, context.outbox.list_by_job([job.id])[job.id])
+    deliveries = context.outbox.list_by_job([job.id])[job.id]
+    return build_job_view(context.identities.reveal_job(job), deliveries)
 
 
 def _find_result(job_id: str, context: Context) -> tuple[Job, str]:
@@ -326,5 +334,13 @@ def _pick_output(job: Job, template: str | None) -> OutputRecord:
     return outputs[name]
 
 
-def _answer_file(context: Context, folder: str, name: str, media_type: str) -> Response:
-    return answer_file(media_type, context.results.find_file(folder, name))
+def _answer_restored(
+    job: Job,
+    folder: str,
+    name: str,
+    context: Context,
+    once_sent: Callable[[], None] | None = None,
+) -> Response:
+    """A structure set or segmentation, as the patient's."""
+    kept = context.results.find_file(folder, name)
+    return answer_file(DICOM, context.identities.restored(kept, job.id), once_sent)

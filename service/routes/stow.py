@@ -90,7 +90,7 @@ async def _receive(
     quiet_seconds = sender.entry.quiet_seconds
     reception = Reception(context.instances, context.arrivals, sender.source, quiet_seconds)
     content_type = request.headers.get("content-type", "")
-    stow = StowRequest(content_type, study, folder, reception, limits)
+    stow = StowRequest(content_type, study, folder, reception, limits, context.identities)
     received, pending, fed_at = 0, bytearray(), time.monotonic()
     try:
         async for piece in body:

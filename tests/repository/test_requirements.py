@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 # The extras that each image installs.
 TARGETS = {
-    "service": (),
+    "service": ("deidentify",),
     "worker": ("cpu", "seg"),
     "worker-gpu": ("gpu", "seg"),
     "worker-gpu-tensorrt": ("gpu", "seg", "tensorrt"),

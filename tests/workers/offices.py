@@ -14,6 +14,7 @@ from tests.workers.processes import wait_until
 from workers.courier import Courier
 from workers.deliveries import Delivery, DeliveryState, Pauses
 from workers.destinations.destinations import Destination, Destinations
+from workers.identities import PLAIN, Identities
 from workers.job_store import JobStore
 from workers.jobs import Job, NewJob, OutputRecord, PlannedDelivery
 from workers.lease_store import LeaseStore, NewResult
@@ -64,10 +65,10 @@ class Office:
                 self.uids.append(str(uid))
         return made
 
-    def hire(self, *destinations: Destination) -> Courier:
+    def hire(self, *destinations: Destination, identities: Identities = PLAIN) -> Courier:
         """A courier that knows these destinations."""
         known = Destinations({one.name: one for one in destinations})
-        return Courier(self.outbox, self.jobs, self.results, known, pause_seconds=0.05)
+        return Courier(self.outbox, self.jobs, self.results, known, 0.05, identities)
 
     def rows_of(self, job: Job) -> tuple[Delivery, ...]:
         """The job's deliveries."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from sqlalchemy import Engine
 
+from contouring.errors import TamperedIdentityError
 from tests.contouring.tiny_structure_sets import CORD, PAROTID, written
 from tests.dicom_peers import run_orthanc
 from tests.workers.deliveries import EVENTS, HOOK
@@ -30,6 +31,7 @@ from workers.destinations.http_peer import HttpPeer
 from workers.destinations.parcels import Receiver
 from workers.destinations.stow import StowReceiver
 from workers.destinations.webhook import Webhook
+from workers.identities import PlainIdentities
 from workers.job_store import JobStore
 from workers.jobs import JobState, NewJob, PlannedDelivery
 from workers.lease_store import LeaseStore
@@ -248,6 +250,29 @@ def test_an_error_that_nobody_thought_of_is_tried_again_without_its_words(
     )
     assert "ZeroDivisionError" in caplog.text
     assert "CANARY" not in caplog.text
+
+
+class Unsure(PlainIdentities):
+    """A border that cannot tell whose a result is."""
+
+    def restored(
+        self, kept: Path, job_id: str | None, *, is_whole: bool = True
+    ) -> AbstractContextManager[Path]:
+        """It does not leave."""
+        raise TamperedIdentityError("what was kept of it was changed.")
+
+
+def test_what_cannot_be_said_whose_it_is_is_not_delivered(office: Office, tmp_path: Path) -> None:
+    """Nor is it tried again and again: a person must look."""
+    (tmp_path / "out").mkdir()
+    job = office.finish(PlannedDelivery("folder"))
+
+    with at_work(office.hire(folder_at(tmp_path / "out"), identities=Unsure())):
+        (row,) = office.wait_for(job, FAILED)
+
+    assert "whose this is" in row.error
+    assert row.tries == 1
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_courier_that_stops_leaves_what_it_carried_to_the_next(

@@ -1,0 +1,104 @@
+"""When a server begins to keep no names, and what it refuses to begin with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from contouring.errors import IdentitySettingsError, MixedIdentitiesError
+from service.identities.identity_key import make_key_file
+from tests.contouring.ct_files import write_tiny_series
+from tests.service.identities.sites import Site, open_site
+from workers.identities import PLAIN
+
+
+def keep_something(folder: Path, **changes: object) -> Site:
+    """A site with a series."""
+    site = open_site(folder, **changes)
+    site.keep(write_tiny_series(folder / "ct"))
+    return site
+
+
+def test_it_is_off_by_default(tmp_path: Path) -> None:
+    """What is kept is what came."""
+    site = open_site(tmp_path, deidentify="")
+
+    (kept, *_) = site.keep(write_tiny_series(tmp_path / "ct"))
+
+    assert site.identities is PLAIN
+    assert kept.identity is None
+    assert b"Phantom^Oarlock" in site.files.find(kept.sha256).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [("", "basic"), ("basic", ""), ("basic", "basic,dates")]
+)
+def test_it_is_not_changed_while_a_series_is_kept(tmp_path: Path, first: str, then: str) -> None:
+    """One half of a series would tell whose the other is."""
+    keep_something(tmp_path, deidentify=first)
+
+    with pytest.raises(MixedIdentitiesError, match="OARLOCK_DEIDENTIFY"):
+        open_site(tmp_path, deidentify=then)
+    open_site(tmp_path, deidentify=first)
+
+
+def test_it_is_chosen_anew_while_nothing_is_kept(tmp_path: Path) -> None:
+    """Whoever tries it out need not begin with another folder."""
+    for profile in ("basic", "", "basic,dates", "basic"):
+        open_site(tmp_path, deidentify=profile)
+
+
+def test_another_key_is_refused(tmp_path: Path) -> None:
+    """It would open nothing that is here."""
+    keep_something(tmp_path)
+    other = tmp_path / "other.key"
+    make_key_file(other)
+
+    with pytest.raises(IdentitySettingsError, match=r"other\.key is not the key"):
+        open_site(tmp_path, identity_key_file=other)
+
+
+@pytest.mark.parametrize(
+    "profile", ["Basic", "all", "basic,everything", "dates", "basic dates", ","]
+)
+def test_a_profile_that_is_not_known_is_refused(tmp_path: Path, profile: str) -> None:
+    """A word that is taken for none would keep what was not meant to be."""
+    with pytest.raises(IdentitySettingsError, match="OARLOCK_DEIDENTIFY"):
+        open_site(tmp_path, deidentify=profile)
+
+
+def test_nothing_of_the_service_lies_where_workers_read(tmp_path: Path) -> None:
+    """Neither what comes in nor the key."""
+    key = tmp_path / "data" / "identity.key"
+    key.parent.mkdir()
+    make_key_file(key)
+    open_staging = tmp_path / "open"
+    open_staging.mkdir()
+    open_staging.chmod(0o755)
+
+    for changes, name in (
+        ({"staging": None}, "OARLOCK_STAGING"),
+        ({"staging": tmp_path / "data" / "staging"}, "OARLOCK_STAGING"),
+        ({"identity_key_file": key}, "OARLOCK_IDENTITY_KEY_FILE"),
+        ({"staging": open_staging}, "chmod 700"),
+    ):
+        with pytest.raises(IdentitySettingsError, match=name):
+            open_site(tmp_path, **changes)
+
+
+def test_a_site_s_files_are_not_encrypted_by_study_as_well(tmp_path: Path) -> None:
+    """Workers would need that key, and nobody has tried the two together."""
+    with pytest.raises(IdentitySettingsError, match="OARLOCK_ENCRYPTION_KEY_FILE do not work"):
+        open_site(tmp_path, encryption_key_file=tmp_path / "keys")
+
+
+def test_without_its_library_the_server_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only sites that ask for it install it."""
+    monkeypatch.setitem(sys.modules, "dicomanonymizer.simpledicomanonymizer", None)
+
+    with pytest.raises(IdentitySettingsError, match=r"pip install 'oarlock\[deidentify\]'"):
+        open_site(tmp_path)
