@@ -24,7 +24,7 @@ from contouring.phantom_series import SeriesHeader, write_phantom
 from tests.cli.shell import run
 from tests.keys import SHOWN
 from tests.phantoms import write_small_series
-from tests.service.canaries import UID_ROOT, find_canaries, make_canary
+from tests.service.canaries import NAME, NUMBER, UID_ROOT, WORD, make_canary
 from tests.service.conftest import Server, run_ready_server
 from tests.service.dicomweb.bodies import store
 from tests.service.dimse.peers import CT, associate
@@ -54,6 +54,7 @@ sources:
   - {name: web, kind: stow, quiet_seconds: 1}
   - {name: scanner, kind: dimse, quiet_seconds: 1}
 """
+WORDS = [text.encode() for text in (NAME, NUMBER, WORD)]
 KEPT = ("instances", "series", "results", "staging")
 QUICK = {"OARLOCK_LEASE_SECONDS": "6", "OARLOCK_HEARTBEAT_SECONDS": "0.5"}
 LONG_SCAN = Scan(slice_offsets_mm=even_offsets(40, 2.5))  # long enough to be killed in its middle
@@ -198,8 +199,8 @@ def find_plain(files: dict[str, bytes], pixels: bytes) -> dict[str, str]:
             told[name] = "DICM"
         elif pixels in content:
             told[name] = "pixels"
-        elif found := find_canaries(content):
-            told[name] = str(found)
+        elif any(word in content for word in WORDS):
+            told[name] = "the patient"
     return told
 
 
