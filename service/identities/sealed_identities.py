@@ -84,7 +84,8 @@ class SealedIdentities:
         check_space(self._places.staging, received.size, self._places.reserve_bytes)
         target = self._places.staging / f"hidden-{uuid.uuid4().hex}"
         try:
-            return self._hide_file(received, hidden, content, target)
+            with telling_damage():
+                return self._hide_file(received, hidden, content, target)
         except UNREADABLE as error:
             target.unlink(missing_ok=True)
             raise NotStorableError("its header is damaged") from error
