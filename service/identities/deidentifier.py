@@ -14,6 +14,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from contouring.codes import code_sequence
@@ -97,8 +98,8 @@ class Deidentifier:
             if tag.is_private or tag.element == 0:
                 del dataset[tag]
                 continue
-            element = dataset.get_item(tag)
-            vr = (element.VR if element is not None else None) or _find_vr(tag)
+            # The standard's, for what a file says of a value may be meant to have it kept.
+            vr = _find_vr(tag)
             action = self._actions.find(tag)
             if vr == "SQ":
                 self._clean_sequence(dataset, tag, action, uids, days)
@@ -117,6 +118,8 @@ class Deidentifier:
     ) -> None:
         if action is Action.REMOVE:
             del dataset[tag]
+        elif not isinstance(dataset[tag].value, Sequence):
+            raise ValueError("a value stands where a sequence must")
         elif action in (Action.EMPTY, Action.DUMMY):  # none of them is of a CT's type 1
             dataset[tag] = DataElement(tag, "SQ", [])
         elif action is not Action.KEEP:
@@ -181,12 +184,14 @@ class Deidentifier:
 
 
 def _is_needed(dataset: Dataset, tag: BaseTag, vr: str, keyword: str) -> bool:
+    element = dataset.get_item(tag)
+    if element is None or element.VR == "SQ":
+        return False
     if vr in NUMBERS:
         return True
     if vr not in NUMERALS and keyword not in TERMS:
-        return vr in ("OW", "OB or OW") and tag.group == TABLES_GROUP
-    element = dataset.get_item(tag)
-    value = element.value if element is not None else b""
+        return "OW" in vr and tag.group == TABLES_GROUP
+    value = element.value
     text = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
     return bool((NUMERAL if vr in NUMERALS else TERM).fullmatch(text))
 

@@ -35,7 +35,7 @@ from workers.identity_store import IdentityStore
 from workers.instance_files import InstanceFiles
 from workers.instances import ReceivedInstance, SealedIdentity
 from workers.job_store import JobStore
-from workers.jobs import Job
+from workers.jobs import Job, build_series_digest
 
 REMEMBERED = 50_000  # records of UIDs, of some 500 bytes
 LENGTH_BYTES = 8  # of a header's first part, before both
@@ -84,7 +84,8 @@ class SealedIdentities:
         check_space(self._places.staging, received.size, self._places.reserve_bytes)
         target = self._places.staging / f"hidden-{uuid.uuid4().hex}"
         try:
-            return self._hide_file(received, hidden, content, target)
+            with telling_damage():
+                return self._hide_file(received, hidden, content, target)
         except UNREADABLE as error:
             target.unlink(missing_ok=True)
             raise NotStorableError("its header is damaged") from error
@@ -260,6 +261,8 @@ class SealedIdentities:
     def _find_series(self, job: Job) -> list[UidRecord]:
         """Of all slices of a job's series, in their order; each is what its place says it is."""
         instances = self._store.find_series(job.series_digest)
+        if instances and build_series_digest(instances.items()) != job.series_digest:
+            raise TamperedIdentityError("the slices of the job's series were changed.")
         records = self._find_records(instances.values())
         found = [records[sha256] for sha256 in instances.values()]
         for uid, record in zip(instances, found, strict=True):

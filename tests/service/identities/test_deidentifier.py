@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -23,8 +27,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from contouring.dicom_gate import check_file
 from contouring.dicom_series import CTSeries, read_series
-from contouring.errors import NotStorableError
+from contouring.errors import DicomLimitError, NotStorableError
 from contouring.pipeline import contour_series
 from contouring.rtstruct import write_structure_set
 from contouring.volume import build_volume
@@ -175,6 +180,56 @@ def test_words_in_the_pixels_are_refused(tmp_path: Path) -> None:
     assert list((tmp_path / "data" / "instances").iterdir()) == []
 
 
+def test_attributes_of_an_unknown_representation_are_known_by_their_tags(tmp_path: Path) -> None:
+    """Some routers write them so; the geometry stays and the patient goes all the same."""
+    sent = write_tiny_series(tmp_path / "ct")
+    for file in sent:
+        dataset = pydicom.dcmread(file)
+        position = "\\".join(map(str, dataset.ImagePositionPatient))
+        for keyword, text in (("ImagePositionPatient", position), ("PatientAddress", "Lane 1")):
+            tag = Tag(tag_for_keyword(keyword) or 0)
+            value = text.encode() + b" " * (len(text) % 2)
+            dataset._dict[tag] = RawDataElement(tag, "UN", len(value), value, 0, False, True)
+        dataset.save_as(file)
+    site = open_site(tmp_path)
+
+    kept = site.keep(sent)
+    original, seen = read_series(tmp_path / "ct"), site.read_as_worker(site.make_job(kept))
+
+    assert str(seen.grid) == str(original.grid)
+    assert b"Lane 1" in sent[0].read_bytes()
+    assert b"Lane 1" not in site.files.find(kept[0].sha256).read_bytes()
+
+
+def test_what_is_damaged_is_refused_or_tells_nothing(tmp_path: Path) -> None:
+    """Headers with some bytes changed: whatever is kept has been understood."""
+    (file, *_) = make_full_canary(write_tiny_series(tmp_path / "ct"), 1)
+    content = file.read_bytes()
+    site = open_site(tmp_path)
+    random = Random(7)
+    refused = kept = 0
+
+    for number in range(150):
+        changed = bytearray(content)
+        for _ in range(random.choice([1, 3, 20])):
+            changed[random.randrange(132, len(content) - 1000)] = random.randrange(256)
+        damaged = tmp_path / f"{number}.dcm"
+        damaged.write_bytes(changed)
+        try:
+            check_file(damaged, site.settings.dicom_limits)
+            (one,) = site.keep([damaged])
+        except (NotStorableError, DicomLimitError):
+            refused += 1
+            continue
+        kept += 1
+        path = site.files.find(one.sha256)
+        if one.is_ct:
+            assert find_canaries(path.read_bytes()) == set(), number
+
+    assert refused > 3
+    assert kept > 30
+
+
 def test_two_patients_in_one_series_are_still_two(tmp_path: Path) -> None:
     """The gate of the worker compares what stands for them."""
     first, second, *_ = write_tiny_series(tmp_path / "ct")
@@ -231,7 +286,7 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> Sequence[pydicom.FileDat
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(header=HEADERS)
 def test_whatever_a_header_says_comes_back(

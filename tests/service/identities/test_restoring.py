@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pydicom
 import pytest
+from sqlalchemy import func, select
 
 from contouring.dicom_series import read_series
 from contouring.rtstruct import write_structure_set
@@ -19,6 +21,8 @@ from tests.contouring.test_rtstruct import UNUSUAL_HEADERS
 from tests.contouring.tiny_structure_sets import CORD, ORIGIN, PAROTID, drawn_on
 from tests.service.identities.sites import open_site, stamp_of
 from tests.workers.processes import run_postgresql
+from workers.instance_rows import forget_arrivals
+from workers.tables import identities
 
 OWN = ("SOPInstanceUID", "SeriesInstanceUID", "TrackingUID", "DimensionOrganizationUID")
 WORSE_HEADERS: list[dict[str, Any]] = [
@@ -75,6 +79,19 @@ def test_a_name_that_no_character_set_has_comes_back_byte_for_byte(tmp_path: Pat
 
     assert b"M\xfcller^J\xf6rg" in restored
     assert flatten(restored) == flatten(plain)
+
+
+def test_a_purge_leaves_nothing_that_the_key_could_open(tmp_path: Path) -> None:
+    """What was taken off goes in the transaction in which the object does."""
+    site = open_site(tmp_path)
+    site.keep(write_tiny_series(tmp_path / "ct"))
+
+    with site.engine.execution_options(oarlock_writes=True).begin() as connection:
+        before = connection.scalar(select(func.count()).select_from(identities))
+        forget_arrivals(connection, datetime.now(UTC) + timedelta(hours=1))
+        after = connection.scalar(select(func.count()).select_from(identities))
+
+    assert (before, after) == (8, 0)
 
 
 def test_postgresql_keeps_what_was_taken_off_as_well(tmp_path: Path) -> None:
