@@ -62,7 +62,8 @@ def judge(arrival: Arrival, context: Context) -> Verdict | Wait:
     whole = _unite(arrival, context)
     if whole is None:
         return Wait(LATER_SECONDS)
-    verdict = _judge(context.identities.reveal_arrival(arrival), whole, context)
+    verdict = _check_study(arrival, context)
+    verdict = verdict or _judge(context.identities.reveal_arrival(arrival), whole, context)
     if isinstance(verdict, Wait):
         return verdict
     if verdict.state is ArrivalState.INCOMPLETE:
@@ -73,15 +74,20 @@ def judge(arrival: Arrival, context: Context) -> Verdict | Wait:
     return replace(verdict, reason=reason, contents=whole.contents)
 
 
+def _check_study(arrival: Arrival, context: Context) -> Verdict | None:
+    """The refusal of one series too many, counted by the UIDs that the database has."""
+    most = context.settings.study_series
+    study, series = arrival.study_instance_uid, arrival.series_instance_uid
+    if context.arrivals.count_series(study, (series,), before=arrival) < most:
+        return None
+    error = UploadTooLargeError("The study", f"{most} series")
+    return Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
+
+
 def _judge(arrival: Arrival, whole: _Whole, context: Context) -> Verdict | Wait:
     most = context.settings.series_files
     if len(whole.contents) > most:  # not even their headers are read
         error = UploadTooLargeError("The series", f"{most} objects")
-        return Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
-    most = context.settings.study_series
-    study, series = arrival.study_instance_uid, arrival.series_instance_uid
-    if context.arrivals.count_series(study, (series,), before=arrival) >= most:
-        error = UploadTooLargeError("The study", f"{most} series")
         return Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))
     entry = context.sources.find_entry(arrival.source)
     expected = context.sender_counts.ask(entry.count, arrival)

@@ -69,8 +69,10 @@ def _check_studies(search: SeriesSearch, context: Context) -> None:
     found: dict[str, set[str]] = {}
     for series in search.series:
         found.setdefault(series.study_instance_uid, set()).add(series.series_instance_uid)
+    hide = context.identities.hide_uid
     for study, uids in found.items():
-        if len(uids) + context.arrivals.count_series(study, uids) > most:
+        kept = {hide(uid) for uid in uids}
+        if len(uids) + context.arrivals.count_series(hide(study), kept) > most:
             raise UploadTooLargeError("The study", f"{most} series")
 
 

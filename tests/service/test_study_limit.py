@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from service.admission import judge
 from service.app import create_app
 from service.context import Context, open_context
+from service.identities.identity_key import make_key_file
 from tests.keys import SHOWN
 from tests.service.answers import expect_problem
 from tests.workers.arriving import PACS, receive
@@ -52,6 +53,15 @@ def context(settings: Settings) -> Iterator[Context]:
         yield context
 
 
+@pytest.fixture
+def unnamed(settings: Settings, tmp_path: Path) -> Settings:
+    """The same site, which takes patients off what it keeps."""
+    (tmp_path / "own").mkdir(mode=0o700)
+    make_key_file(tmp_path / "identity.key")
+    asked = {"deidentify": "basic", "identity_key_file": tmp_path / "identity.key"}
+    return settings.model_copy(update=asked | {"staging": tmp_path / "own"})
+
+
 def bring_before(arrivals: ArrivalStore, count: int, study: str) -> None:
     """Other series of a study, which are still on their way."""
     coming = [
@@ -69,9 +79,8 @@ def send(context: Context, files: list[Path]) -> Verdict:
         for file in files:
             content = ContentHash()
             content.update(file.read_bytes())
-            staged.append(
-                identify(Path(shutil.copy(file, folder / file.name)), content.hexdigest())
-            )
+            copy = Path(shutil.copy(file, folder / file.name))
+            staged.append(context.identities.hide(identify(copy, content.hexdigest())))
         reception = Reception(context.instances, context.arrivals, PACS, 0)
         reception.keep(staged)
         reception.end()
@@ -148,3 +157,35 @@ def test_a_study_takes_two_hundred_series_by_upload(
         assert answer.status_code == 202, answer.text
     else:
         expect_problem(answer, 413, "upload-too-large", "The study", "200 series")
+
+
+@pytest.mark.parametrize(("before", "is_taken"), EDGE[1:])
+def test_a_site_that_takes_patients_off_counts_them_object_by_object(
+    unnamed: Settings, series: list[Path], before: int, is_taken: bool
+) -> None:
+    """Its database knows the study by another UID than its senders."""
+    unnamed.data.mkdir()
+    study = str(pydicom.dcmread(series[0]).StudyInstanceUID)
+    with open_context(unnamed) as context:
+        bring_before(context.arrivals, before, context.identities.hide_uid(study))
+
+        verdict = send(context, series)
+
+    assert (verdict.fault == "upload-too-large") == (not is_taken), verdict
+
+
+@pytest.mark.parametrize(("before", "is_taken"), EDGE[1:])
+def test_a_site_that_takes_patients_off_counts_them_by_upload(
+    unnamed: Settings, series: list[Path], before: int, is_taken: bool
+) -> None:
+    """The same of what comes at once."""
+    unnamed.data.mkdir()
+    study = str(pydicom.dcmread(series[0]).StudyInstanceUID)
+    with open_context(unnamed) as context:
+        bring_before(context.arrivals, before, context.identities.hide_uid(study))
+    files = [("files", (file.name, file.read_bytes())) for file in series]
+
+    with TestClient(create_app(unnamed), headers=SHOWN) as client:
+        answer = client.post("/v1/jobs", files=files, data={"model": "commissioning"})
+
+    assert answer.status_code == (202 if is_taken else 413), answer.text
