@@ -105,9 +105,9 @@ def _judge(arrival: Arrival, whole: _Whole, context: Context) -> Verdict | Wait:
     if not is_quiet and expected is not None and not _is_settled(arrival, expected):
         return Wait(min(SETTLE_SECONDS, rest_seconds), expected)
     files = {context.instances.find(sha256): sha256 for sha256 in whole.contents.values()}
-    names = {
-        context.instances.find(sha256): f"the slice {uid}" for uid, sha256 in whole.contents.items()
-    }
+    kept = {uid: context.instances.find(sha256) for uid, sha256 in whole.contents.items()}
+    reveal = context.identities.reveal_instance
+    names = {path: f"the slice {reveal(uid, path)}" for uid, path in kept.items()}
     try:
         search = find_series(list(files), names, context.identities.read_header)
     except NoCTSeriesError as error:  # scouts alone, say

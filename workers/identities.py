@@ -47,6 +47,9 @@ class Identities(Protocol):
     def reveal_words(self, words: str, series_uid: str) -> str:
         """The same sentence."""
 
+    def reveal_instance(self, uid: str, kept: Path) -> str:
+        """The SOP Instance UID with which a kept object came."""
+
     def reveal_job(self, job: Job) -> Job:
         """A job as people are to see it."""
 
@@ -100,6 +103,11 @@ class PlainIdentities:
         """As they are."""
         del series_uid
         return words
+
+    def reveal_instance(self, uid: str, kept: Path) -> str:
+        """As it is."""
+        del kept
+        return uid
 
     def reveal_job(self, job: Job) -> Job:
         """As it is."""

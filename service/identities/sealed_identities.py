@@ -110,6 +110,11 @@ class SealedIdentities:
         """Of the same series; raises `TamperedIdentityError`."""
         return self._words.open(words, series_uid)
 
+    def reveal_instance(self, uid: str, kept: Path) -> str:
+        """As its sealed record has it."""
+        del uid
+        return self._find_records([kept.stem])[kept.stem].sop_instance_uid
+
     def reveal_job(self, job: Job) -> Job:
         """With the series' own names, and what was found of it in words."""
         if not job.series_instance_uid:  # it was purged

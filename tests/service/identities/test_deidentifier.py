@@ -84,6 +84,9 @@ def test_pixels_are_the_same_in_every_transfer_syntax(tmp_path: Path, syntax: UI
     for file, one in zip(sent, kept, strict=True):
         assert read_kept(site, one).PixelData == pydicom.dcmread(file).PixelData
         assert hash_of(give_back(site, one)) == hash_of(file.read_bytes())
+        place = site.files.find(one.sha256)
+        revealed = site.identities.reveal_instance(one.sop_instance_uid, place)
+        assert revealed == pydicom.dcmread(file).SOPInstanceUID
 
 
 def test_frames_of_one_file_are_the_same_slices(tmp_path: Path) -> None:
