@@ -62,8 +62,9 @@ def judge(arrival: Arrival, context: Context) -> Verdict | Wait:
     whole = _unite(arrival, context)
     if whole is None:
         return Wait(LATER_SECONDS)
-    verdict = _check_study(arrival, context)
-    verdict = verdict or _judge(context.identities.reveal_arrival(arrival), whole, context)
+    verdict = _check_study(arrival, context) or _judge(
+        context.identities.reveal_arrival(arrival), whole, context
+    )
     if isinstance(verdict, Wait):
         return verdict
     if verdict.state is ArrivalState.INCOMPLETE:
