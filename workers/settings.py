@@ -248,7 +248,7 @@ class Settings(AccessSettings, Limits):
     @property
     def incoming_folder(self) -> Path | None:
         """Where what comes in is staged, if that is not in the data folder."""
-        return self.staging if self.deidentify else None
+        return self.staging / "incoming" if self.staging and self.deidentify else None
 
     @property
     def engine_folder(self) -> Path:

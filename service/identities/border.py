@@ -103,3 +103,8 @@ def _check_staging(settings: Settings) -> None:
             f"{' and '.join(inside)} lies in the data folder {data}, which workers can read: put "
             "it elsewhere."
         )
+    if data.is_relative_to(staging):
+        raise IdentitySettingsError(
+            f"OARLOCK_STAGING is {staging}, which holds the data folder {data}: name a folder that "
+            "is for nothing else."
+        )

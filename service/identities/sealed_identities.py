@@ -280,7 +280,8 @@ class SealedIdentities:
         return found
 
     def _find_records(self, sha256s: Collection[str]) -> Mapping[str, UidRecord]:
-        unknown = [one for one in sha256s if one not in self._known]
+        known = self._known  # another thread may begin a new one
+        unknown = [one for one in sha256s if one not in known]
         sealed = self._store.find_uids(unknown) if unknown else {}
         if sealed.keys() != set(unknown):
             raise IdentityError("what was taken off it is not there any more.")
@@ -288,10 +289,10 @@ class SealedIdentities:
             one: decode_uid_record(self._key.unseal(uids, f"uids {one}"))
             for one, uids in sealed.items()
         }
-        found = {one: opened.get(one) or self._known[one] for one in sha256s}
-        if len(self._known) > REMEMBERED:
-            self._known = {}
-        self._known |= opened
+        found = {one: opened.get(one) or known[one] for one in sha256s}
+        if len(known) > REMEMBERED:
+            self._known = known = {}
+        known |= opened
         return found
 
     def _open_header(self, sha256: str) -> tuple[bytes, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -252,7 +253,7 @@ def fetch_preview(job_id: str, context: ContextOf) -> Response:
     """Fetch the preview picture of a finished job."""
     job, folder = _find_result(job_id, context)
     note_use(AuditEvent.RESULT_VIEWED, job, context, {"what": "preview"})
-    return FileResponse(context.results.find_file(folder, PREVIEW), media_type="image/png")
+    return answer_file("image/png", nullcontext(context.results.find_file(folder, PREVIEW)))
 
 
 @router.get("/{job_id}/report")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from contouring.errors import IdentitySettingsError, MixedIdentitiesError
+from service.identities import sealed_identities
 from service.identities.identity_key import make_key_file
 from tests.contouring.ct_files import write_tiny_series
 from tests.service.identities.sites import Site, open_site
+from workers.holdings import Holding
 from workers.identities import PLAIN
 
 
@@ -83,9 +87,48 @@ def test_nothing_of_the_service_lies_where_workers_read(tmp_path: Path) -> None:
         ({"staging": tmp_path / "data" / "staging"}, "OARLOCK_STAGING"),
         ({"identity_key_file": key}, "OARLOCK_IDENTITY_KEY_FILE"),
         ({"staging": open_staging}, "chmod 700"),
+        ({"staging": tmp_path}, "holds the data folder"),
     ):
         with pytest.raises(IdentitySettingsError, match=name):
             open_site(tmp_path, **changes)
+
+
+def test_a_sweep_leaves_what_else_lies_in_the_service_s_folder(tmp_path: Path) -> None:
+    """The key may lie beside what comes in, and is needed for ever."""
+    key = tmp_path / "staging" / "identity.key"
+    key.parent.mkdir(mode=0o700)
+    make_key_file(key)
+    site = open_site(tmp_path, identity_key_file=key)
+    left = site.series.staging / "left"
+    left.write_bytes(b"by a process that died")
+    for file in (key, left):
+        os.utime(file, (0, 0))
+
+    site.series.sweep()
+
+    assert (key.exists(), left.exists()) == (True, False)
+
+
+def test_threads_may_begin_the_memory_of_uids_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one of them looked up is not another's to forget."""
+    monkeypatch.setattr(sealed_identities, "REMEMBERED", 2)
+    site = open_site(tmp_path)
+    kept = [one.sha256 for one in site.keep(write_tiny_series(tmp_path / "ct"))]
+    holdings = [
+        [Holding(site.files.find(one), *[""] * 5, None) for one in kept[first : first + 4]]
+        for first in range(4)
+    ]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            told = list(pool.map(site.identities.reveal_holdings, holdings * 200))
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert all(len(one) == 4 for one in told)
 
 
 def test_a_site_s_files_are_not_encrypted_by_study_as_well(tmp_path: Path) -> None:
