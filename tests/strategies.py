@@ -138,11 +138,14 @@ def scenes(draw: st.DrawFn, solids: st.SearchStrategy[Shape], name: str) -> Scen
 
 
 def _offsets(draw: st.DrawFn, reach_mm: float) -> tuple[float, ...]:
-    """Slices over `reach_mm` either way, 2.5 mm apart or unevenly, no two gaps alike in a row."""
+    """Slices over `reach_mm` either way, 2.5 mm apart or unevenly, no two gaps alike in a row.
+
+    None is half as wide again as another: slices would seem to be missing.
+    """
     count = max(int(np.ceil(2.0 * reach_mm / 2.5)), LEAST_SLICES)
     gaps = draw(
         st.one_of(
-            st.just([2.5] * count), st.lists(lengths(2.0, 3.2), min_size=count, max_size=count)
+            st.just([2.5] * count), st.lists(lengths(2.2, 3.2), min_size=count, max_size=count)
         )
     )
     offsets = np.concatenate([[0.0], np.cumsum(np.round(gaps, 3))])

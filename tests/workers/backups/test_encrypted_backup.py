@@ -15,7 +15,7 @@ from contouring.errors import EncryptionKeyError
 from contouring.opened_files import read_file
 from tests.phantoms import write_small_series
 from tests.workers.arriving import PACS
-from tests.workers.backups.test_backup import build_result
+from tests.workers.backups.sites import build_result
 from workers.arrival_store import ArrivalStore
 from workers.arrivals import ArrivalState, Verdict
 from workers.backups.backup import Backup, make_backup

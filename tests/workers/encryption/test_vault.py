@@ -15,7 +15,7 @@ from contouring.dicom_series import read_series
 from contouring.errors import EncryptionKeyError, SealedFileError
 from contouring.opened_files import count_bytes, open_file, read_file
 from tests.phantoms import write_small_series
-from tests.workers.backups.test_backup import build_result
+from tests.workers.backups.sites import build_result
 from tests.workers.encryption.conftest import Safe
 from workers.database import writing
 from workers.encryption.inventory import Inventory, count_files
