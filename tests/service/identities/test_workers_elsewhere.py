@@ -6,85 +6,36 @@ database here, Redis, and its own log.
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from io import BytesIO
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from contouring.dicom_series import CTSeries, read_series
 from contouring.lint import lint_structure_set
 from contouring.phantom_series import SeriesHeader
-from service.identities.identity_key import make_key_file
 from tests.dicom_peers import run_storescp
 from tests.keys import SHOWN
 from tests.phantoms import write_small_series
 from tests.service.canaries import NAME, UID_ROOT, WORD, find_canaries
-from tests.service.dicomweb.bodies import list_stored, store
 from tests.service.dimse.peers import run_node
+from tests.service.identities.elsewhere import (
+    Elsewhere,
+    build_settings,
+    run_service,
+    send,
+    wait_for,
+)
 from tests.service.identities.every_attribute import DATES, count_attributes, make_full_canary
-from tests.workers.processes import find_free_port, run_worker, wait_until
+from tests.workers.processes import run_worker, wait_until
 from workers.content_hash import ContentHash
 from workers.redis_server import RedisServer
 
-RULES = f"""
-format: 1
-rules:
-  - name: hers
-    match: {{attribute: PatientName, contains: {NAME.split("^")[0]}}}
-    model: commissioning
-    templates: [with-segmentation]
-    destinations: [planning, near]
-"""
-TEMPLATE = "format: 1\nname: with-segmentation\nsegmentation: true\n"
-DESTINATIONS = """
-format: 1
-destinations:
-  - {name: planning, kind: cstore, host: 127.0.0.1, port: PORT, called_ae: TPS, allow_local: true}
-  - {name: near, kind: folder, path: PATH}
-"""
-SOURCES = """
-format: 1
-unknown: accept
-sources:
-  - {name: web, kind: stow, quiet_seconds: 1}
-  - {name: node, kind: dimse, quiet_seconds: 1}
-"""
 JSON = {"Accept": "application/dicom+json"}
-
-
-@dataclass
-class Elsewhere:
-    """What was sent, by its way in, and who has what."""
-
-    folder: Path
-    http: httpx.Client
-    sent: dict[str, list[Path]] = field(default_factory=dict)
-    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def data(self) -> Path:
-        """All that the worker can read, but for its own log."""
-        return self.folder / "data"
-
-    def read_original(self, way: str) -> CTSeries:
-        """The CT as its sender has it."""
-        return read_series(self.sent[way][0].parent)
-
-    def fetch(self, way: str, what: str) -> bytes:
-        """A result of a job."""
-        answer = self.http.get(f"/v1/jobs/{self.jobs[way]['id']}/{what}")
-        assert answer.is_success, answer.text
-        return answer.content
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +47,12 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
         redis = RedisServer(folder / "data" / "redis")
         redis.start()
         ending.callback(redis.stop)
-        shared, own = _build_settings(folder, planning.port, redis.url)
+        shared, own = build_settings(folder, planning.port, redis.url)
         url = f"http://127.0.0.1:{own['OARLOCK_PORT']}"
         http = ending.enter_context(
             httpx.Client(base_url=url, headers=SHOWN, timeout=60, trust_env=False)
         )
-        ending.enter_context(_run_service({**shared, **own}, folder / "service.log", http))
+        ending.enter_context(run_service({**shared, **own}, folder / "service.log", http))
         settings = {name[8:].lower(): value for name, value in {**shared, **own}.items()}
         node = ending.enter_context(run_node(folder, **settings))
         ending.enter_context(run_worker(shared, folder / "worker.log"))
@@ -110,103 +61,11 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
             header = SeriesHeader(seed=f"elsewhere-{way}")
             files = write_small_series(folder / f"sent-{way}", header=header)
             site.sent[way] = make_full_canary(files, number)
-        _send(site)
+        send(site)
         node.store(*site.sent["dimse"])
         for way in site.sent:
-            site.jobs[way] = _wait_for(site, way)
+            site.jobs[way] = wait_for(site, way)
         yield site
-
-
-def _build_settings(folder: Path, port: int, redis_url: str) -> tuple[dict[str, str], ...]:
-    """What all processes have, and what the service's own have besides."""
-    templates = folder / "templates"
-    templates.mkdir()
-    (templates / "with-segmentation.yaml").write_text(TEMPLATE)
-    (folder / "near").mkdir()
-    written = {
-        "destinations": DESTINATIONS.replace("PORT", str(port)).replace(
-            "PATH", str(folder / "near")
-        ),
-        "rules": RULES,
-        "sources": SOURCES,
-    }
-    for name, text in written.items():
-        (folder / f"{name}.yaml").write_text(text)
-    key = folder / "identity.key"
-    make_key_file(key)
-    shared = {
-        "OARLOCK_DATA": str(folder / "data"),
-        "OARLOCK_REDIS_URL": redis_url,
-        "OARLOCK_THREADS": "1",
-        "OARLOCK_STOP_SECONDS": "1",
-        "OARLOCK_TEMPLATES": str(templates),
-    }
-    own = {
-        **{f"OARLOCK_{name.upper()}": str(folder / f"{name}.yaml") for name in written},
-        "OARLOCK_DEIDENTIFY": "basic",
-        "OARLOCK_IDENTITY_KEY_FILE": str(key),
-        "OARLOCK_STAGING": str(folder / "staging"),
-        "OARLOCK_PORT": str(find_free_port()),
-        "OARLOCK_RESERVE_BYTES": "0",
-        "OARLOCK_COURIER_SECONDS": "0.2",
-    }
-    return shared, own
-
-
-@contextmanager
-def _run_service(environment: dict[str, str], log: Path, http: httpx.Client) -> Iterator[None]:
-    """`oarlock service`, from when it answers."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "service"],
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=output,
-        )
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return http.get("/health/live").is_success
-        except httpx.TransportError:
-            return False
-
-    try:
-        wait_until(answers, "the service")
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _send(site: Elsewhere) -> None:
-    parts = [("files", (file.name, file.read_bytes())) for file in site.sent["upload"]]
-    answer = site.http.post("/v1/jobs", files=parts)
-    assert answer.is_success, answer.text
-    contents = [file.read_bytes() for file in site.sent["stow"]]
-    answer = store(site.http, *contents)
-    assert answer.status_code == 200, answer.text
-    uids = {str(pydicom.dcmread(file).SOPInstanceUID) for file in site.sent["stow"]}
-    assert set(list_stored(answer)) == uids
-
-
-def _wait_for(site: Elsewhere, way: str) -> dict[str, Any]:
-    """The job, once it is done and everywhere delivered."""
-    uid = site.read_original(way).series_instance_uid
-
-    def find() -> list[dict[str, Any]]:
-        answer = site.http.get("/v1/jobs", params={"series_instance_uid": uid})
-        return list(answer.json()["jobs"])
-
-    def is_over() -> bool:
-        found = find()
-        return bool(found) and all(
-            one["state"] == "delivered" for one in found[0]["deliveries"] or [{"state": ""}]
-        )
-
-    wait_until(is_over, f"the job of the {way}")
-    (job,) = find()
-    return job
 
 
 def test_the_canary_sings_in_every_attribute(elsewhere: Elsewhere) -> None:
