@@ -104,7 +104,10 @@ def test_no_date_of_the_patient_is_kept(elsewhere: Elsewhere) -> None:
 
 def test_nothing_lies_where_it_came_in(elsewhere: Elsewhere) -> None:
     """What came in and what left is gone from the service's own folder, too."""
-    wait_until(lambda: not list((elsewhere.folder / "staging").iterdir()), "staging to be empty")
+    wait_until(
+        lambda: not list((elsewhere.folder / "staging" / "incoming").iterdir()),
+        "staging to be empty",
+    )
 
 
 @pytest.mark.parametrize("way", ["upload", "stow", "dimse"])
