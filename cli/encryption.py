@@ -14,7 +14,7 @@ from workers.audit.audit_store import AuditStore
 from workers.audit.entries import AuditEntry
 from workers.audit.events import AuditEvent
 from workers.encryption.inventory import count_files
-from workers.encryption.key_ring import add_key, keep_current_key, read_key_ring
+from workers.encryption.key_ring import add_key, forget_older_keys, read_key_ring
 from workers.encryption.study_keys import StudyKeys, count_by_master
 from workers.settings import Settings
 
@@ -63,8 +63,7 @@ def rotate(
         AuditStore(engine).note(AuditEntry(AuditEvent.MASTER_KEY_ROTATED))
         out.print(f"{count} keys of studies are wrapped anew.", highlight=False)
         if forget_old:
-            for gone in keep_current_key(path):
-                out.print(f"{path}: the master key {gone} is gone.", highlight=False)
+            _forget_old(path, engine)
 
 
 @encryption.command("status")
@@ -98,6 +97,24 @@ def status(as_json: AsJson = False) -> None:
         warn(f"the master key {one} is missing: {wrapping[one]} studies cannot be read.")
     if missing:
         raise typer.Exit(FAILURE)
+
+
+def _forget_old(path: Path, engine: Engine) -> None:
+    """Look again first: without its master key a study could never be read again."""
+    current = read_key_ring(path).current
+    with engine.connect() as connection:
+        wrapping = count_by_master(connection)
+    older = sorted(wrapping.keys() - {current})
+    if older:
+        count = sum(wrapping[one] for one in older)
+        warn(
+            f"{count} studies came meanwhile under the master key {', '.join(older)}: no key was "
+            f"removed. Give {path} as it is now to every machine of this server, and run "
+            "`oarlock encryption rotate --forget-old` again."
+        )
+        raise typer.Exit(FAILURE)
+    for gone in forget_older_keys(path, current):
+        out.print(f"{path}: the master key {gone} is gone.", highlight=False)
 
 
 def _build_keys(settings: Settings, engine: Engine) -> StudyKeys:

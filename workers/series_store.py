@@ -7,11 +7,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from workers.durable_files import publish_folder
+from workers.durable_files import publish_folder, sync
 from workers.encryption.vault import find_vault, forget_created
 
 STAGING_SECONDS = 3600.0
@@ -48,14 +48,15 @@ class SeriesStore:
         Their contents take no second place: the names in the folder are links.
         """
         final = self._series / digest
-        if _touch(final):  # it is needed again, whatever was about to sweep it
-            if find_vault(final) is None or _are_links(final, files):
-                return
-            self._put_away(final)  # its links are plain, or their key was destroyed
+        encrypts = find_vault(final) is not None
+        # It is needed again, whatever was about to sweep it.
+        if _touch(final) and (not encrypts or _are_links(final, files)):
+            return
         with _open_folder(self._staging) as staged:
             for number, file in enumerate(files, start=1):
                 _name_slice(staged, number).hardlink_to(file)
-            publish_folder(staged, final)
+            if not publish_folder(staged, final) and encrypts:
+                _replace_files(final, staged)  # they are plain, or their key was destroyed
 
     def check(self, digest: str) -> None:
         """Raise `SealedFileError` where the files of an encrypted series are not its own."""
@@ -78,10 +79,6 @@ class SeriesStore:
             else:
                 left.unlink(missing_ok=True)
 
-    def _put_away(self, folder: Path) -> None:
-        with _open_folder(self._staging) as trash, suppress(FileNotFoundError):
-            folder.rename(trash / folder.name)
-
 
 def _are_links(folder: Path, files: Sequence[Path]) -> bool:
     try:
@@ -90,6 +87,22 @@ def _are_links(folder: Path, files: Sequence[Path]) -> bool:
         )
     except FileNotFoundError:
         return False
+
+
+def _replace_files(folder: Path, staged: Path) -> None:
+    """One by one: an earlier job may be reading the same slices there, or wait to.
+
+    A name has the same content before and after, since slices are ordered by what they hold, and is
+    never missing. Were the folder exchanged as a whole, who had just opened the one before would
+    find it empty.
+    """
+    names = {file.name for file in staged.iterdir()}
+    for name in names:
+        (staged / name).replace(folder / name)
+    for file in folder.iterdir():
+        if file.name not in names:
+            file.unlink()
+    sync(folder)
 
 
 def _name_slice(folder: Path, number: int) -> Path:

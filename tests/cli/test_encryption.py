@@ -7,12 +7,12 @@ import stat
 import subprocess
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, text
 
 from tests.cli.shell import run
 from workers.audit.audit_store import AuditStore
 from workers.audit.events import AuditEvent
-from workers.database import migrate, open_engine
+from workers.database import migrate, open_engine, writing
 from workers.encryption.key_ring import read_key_ring
 from workers.encryption.study_keys import StudyKeys
 from workers.settings import Settings
@@ -53,6 +53,43 @@ def test_a_key_is_made_rotated_and_the_old_one_forgotten(tmp_path: Path) -> None
     assert after["studies_by_master_key"] == {second: 1}
     assert reopened == key
     assert record is not None
+
+
+def test_a_master_key_that_a_study_came_under_meanwhile_is_not_forgotten(tmp_path: Path) -> None:
+    """A machine with an older copy of the file goes on to use it; nobody could read its studies."""
+    oarlock(tmp_path, "encryption", "new-key")
+    (tmp_path / "data").mkdir()
+    engine = open_engine(Settings(data=tmp_path / "data").sql_url)
+    migrate(engine)
+    keys = StudyKeys(engine, tmp_path / "keys", tmp_path / "data", 600.0)
+    first, key = read_key_ring(tmp_path / "keys").current, keys.take("1.2.3")
+    # The database itself does what such a machine would: once the rotation has ended, its row.
+    columns = ", ".join(column.name for column in study_keys.columns)
+    with writing(engine).begin() as connection:
+        connection.execute(text("CREATE TABLE late AS SELECT * FROM study_keys"))
+        connection.execute(delete(study_keys))
+        connection.execute(
+            text(
+                "CREATE TRIGGER machine AFTER INSERT ON audit_records "
+                f"BEGIN INSERT INTO study_keys ({columns}) SELECT {columns} FROM late; END"
+            )
+        )
+    oarlock(tmp_path, "encryption", "new-key")
+
+    refused = oarlock(tmp_path, "encryption", "rotate", "--forget-old")
+    ring = [*read_key_ring(tmp_path / "keys").keys]
+    with writing(engine).begin() as connection:
+        connection.execute(text("DROP TRIGGER machine"))
+    again = oarlock(tmp_path, "encryption", "rotate", "--forget-old")
+    found = StudyKeys(engine, tmp_path / "keys", tmp_path / "data", 600.0).find(key.id)
+    engine.dispose()
+
+    assert refused.returncode == 1
+    assert f"1 studies came meanwhile under the master key {first}: no key" in refused.stderr
+    assert "rotate --forget-old` again" in refused.stderr
+    assert first in ring
+    assert f"the master key {first} is gone" in again.stdout
+    assert found == key
 
 
 def test_no_command_shows_a_key(tmp_path: Path) -> None:

@@ -67,21 +67,26 @@ def add_key(path: Path) -> str:
         read_key_ring(path)
     key = os.urandom(KEY_BYTES)
     before = path.read_text() if is_there else HEAD
-    _write(path, f"{before.rstrip()}\n{PREFIX}{base64.b64encode(key).decode()}\n")
+    _write(path, f"{before.rstrip()}\n{_build_line(key)}")
     return name_key(key)
 
 
-def keep_current_key(path: Path) -> list[str]:
-    """Remove all keys but the last one; the ids of those that went."""
-    ring = read_key_ring(path)
-    current = ring.keys[ring.current]
-    _write(path, f"{HEAD}{PREFIX}{base64.b64encode(current).decode()}\n")
-    return [one for one in ring.keys if one != ring.current]
+def forget_older_keys(path: Path, key_id: str) -> list[str]:
+    """Remove the keys before this one; the ids of those that went."""
+    keys = read_key_ring(path).keys
+    ids = [*keys]
+    first = ids.index(key_id)
+    _write(path, HEAD + "".join(_build_line(keys[one]) for one in ids[first:]))
+    return ids[:first]
 
 
 def name_key(key: bytes) -> str:
     """A key's id: no two keys have the same, and it does not lead back to the key."""
     return hashlib.sha256(b"oarlock master key\0" + key).hexdigest()[:16]
+
+
+def _build_line(key: bytes) -> str:
+    return f"{PREFIX}{base64.b64encode(key).decode()}\n"
 
 
 def _read_key(line: str, path: Path) -> bytes:

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contouring.errors import EncryptionKeyError
@@ -90,23 +90,13 @@ class StudyKeys:
         known = self._taken.get(study_uid)
         if known is not None and time.monotonic() - known[0] < self._again_seconds:
             return known[1]
-        ring, begun = self._current_ring(), time.monotonic()
+        begun = time.monotonic()
         made = StudyKey(uuid.uuid4().hex, os.urandom(KEY_BYTES))
-        row = {
-            "id": made.id,
-            "study_instance_uid": study_uid,
-            **_wrap(made, study_uid, ring),
-            "created_at": self._now(),
-            "used_at": self._now(),
-        }
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        # A key that is there is used from now on, and no purge that has begun takes it away.
-        adding = dialect.insert(study_keys).values(row)
-        adding = adding.on_conflict_do_update(
-            index_elements=["study_instance_uid"], set_={"used_at": row["used_at"]}
-        )
         with self._writing.begin() as connection:
-            key = self._open(connection.execute(adding.returning(study_keys)).one())
+            _lock(connection, "ROW EXCLUSIVE")
+            # Read only now: a rotation may have ended while this waited for its turn.
+            wrapped = _wrap(made, study_uid, self._current_ring())
+            key = self._open(self._add(made, study_uid, wrapped, connection))
         _remember(self._taken, study_uid, (begun, key))
         return key
 
@@ -128,16 +118,31 @@ class StudyKeys:
 
     def rotate(self) -> int:
         """Wrap every key anew that the current master key has not wrapped; how many those were."""
-        ring = self._current_ring()
         self.check()
         with self._writing.begin() as connection:
-            old = select(study_keys).where(study_keys.c.master != ring.current).with_for_update()
+            _lock(connection, "SHARE ROW EXCLUSIVE")
+            ring = self._current_ring()
+            old = select(study_keys).where(study_keys.c.master != ring.current)
             rows = connection.execute(old).all()
             for row in rows:
                 wrapped = _wrap(self._open(row), row.study_instance_uid, ring)
                 mine = study_keys.c.id == row.id
                 connection.execute(update(study_keys).where(mine).values(wrapped))
         return len(rows)
+
+    def _add(
+        self, made: StudyKey, study_uid: str, wrapped: Mapping[str, str], connection: Connection
+    ) -> Any:
+        """The study's row: of the key just made, unless it has one."""
+        now = self._now()
+        row = {"id": made.id, "study_instance_uid": study_uid, **wrapped}
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        adding = dialect.insert(study_keys).values(**row, created_at=now, used_at=now)
+        # A key that is there is used from now on, and no purge that has begun takes it away.
+        adding = adding.on_conflict_do_update(
+            index_elements=["study_instance_uid"], set_={"used_at": now}
+        )
+        return connection.execute(adding.returning(study_keys)).one()
 
     def _open(self, row: Any) -> StudyKey:
         master = self._current_ring().keys.get(row.master)
@@ -193,6 +198,12 @@ def destroy_unneeded_keys(connection: Connection, over: datetime) -> int:
         study_keys.c.used_at <= over, study.not_in(with_objects), study.not_in(with_jobs)
     )
     return connection.execute(unneeded).rowcount
+
+
+def _lock(connection: Connection, mode: str) -> None:
+    """Let no key be made beside a rotation; on SQLite no two write at once anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE study_keys IN {mode} MODE"))
 
 
 def _wrap(key: StudyKey, study_uid: str, ring: KeyRing) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contouring.errors import EncryptionKeyError
-from workers.encryption.key_ring import add_key, keep_current_key, read_key_ring
+from workers.encryption.key_ring import add_key, forget_older_keys, read_key_ring
 
 
 def test_new_keys_are_added_and_the_newest_is_in_use(tmp_path: Path) -> None:
@@ -28,13 +28,14 @@ def test_new_keys_are_added_and_the_newest_is_in_use(tmp_path: Path) -> None:
 def test_older_keys_can_be_forgotten(tmp_path: Path) -> None:
     """Then they open nothing any more, in no backup either."""
     path = tmp_path / "keys"
-    old, new = add_key(path), add_key(path)
-    kept = read_key_ring(path).keys[new]
+    old, new, newest = (add_key(path) for _ in range(3))
+    before = read_key_ring(path).keys
 
-    gone = keep_current_key(path)
+    gone = forget_older_keys(path, new)
 
     assert gone == [old]
-    assert read_key_ring(path).keys == {new: kept}
+    assert read_key_ring(path).keys == {new: before[new], newest: before[newest]}
+    assert read_key_ring(path).current == newest
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

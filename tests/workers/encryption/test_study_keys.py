@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Connection, Engine, event, func, select, update
 
 from contouring.errors import EncryptionKeyError
 from tests.workers.arriving import PACS, receive
 from workers.arrival_store import ArrivalStore
 from workers.arrivals import ArrivalState, Verdict
-from workers.database import writing
-from workers.encryption.key_ring import add_key, keep_current_key
+from workers.database import open_engine, writing
+from workers.encryption.key_ring import add_key, forget_older_keys
 from workers.encryption.study_keys import StudyKeys
 from workers.job_store import JobStore
 from workers.jobs import NewJob
@@ -26,6 +26,7 @@ from workers.tables import study_keys
 STUDY = "1.2.3"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UNUSED_SECONDS = 600.0
+WAIT_SECONDS = 1.0  # for what is to wait itself
 
 
 @pytest.fixture
@@ -38,6 +39,11 @@ def key_file(tmp_path: Path) -> Path:
 def open_keys(engine: Engine, key_file: Path | None, now: datetime = START) -> StudyKeys:
     """As a process opens them."""
     return StudyKeys(engine, key_file, Path("data"), UNUSED_SECONDS, lambda: now)
+
+
+def open_again(engine: Engine) -> Engine:
+    """The same database, as another process has it."""
+    return open_engine(engine.url.render_as_string(hide_password=False))
 
 
 def count(engine: Engine) -> int:
@@ -110,11 +116,11 @@ def test_a_rotation_wraps_keys_anew_and_changes_none(engine: Engine, key_file: P
     running = open_keys(engine, key_file)
     taken = {study: running.take(study) for study in studies}
     before = key_file.read_text()
-    add_key(key_file)
+    new = add_key(key_file)
 
     rotated = open_keys(engine, key_file).rotate()
     again = open_keys(engine, key_file).rotate()
-    keep_current_key(key_file)
+    forget_older_keys(key_file, new)
 
     assert (rotated, again) == (5, 0)
     running.check()  # a process that was started before
@@ -137,6 +143,48 @@ def test_a_process_turns_to_the_new_master_key_by_itself(engine: Engine, key_fil
         query = select(study_keys.c.study_instance_uid, study_keys.c.master)
         masters = {row.study_instance_uid: row.master for row in connection.execute(query)}
     assert masters["1.2.2"] == new != masters["1.2.1"]
+
+
+def test_a_study_that_begins_beside_a_rotation_is_under_the_new_master_key(
+    engine: Engine, key_file: Path
+) -> None:
+    """It waits for the rotation to end: the key that it would have used before may be forgotten."""
+    running, other = open_keys(engine, key_file), open_again(engine)
+    new: list[str] = []
+
+    def rotate(_connection: Connection) -> None:
+        new.append(add_key(key_file))
+        open_keys(other, key_file).rotate()
+
+    event.listen(engine, "engine_connect", rotate, once=True)  # before its transaction begins
+    key = running.take(STUDY)
+    forget_older_keys(key_file, *new)
+
+    assert open_keys(engine, key_file).find(key.id) == key
+    other.dispose()
+
+
+def test_a_rotation_waits_for_a_study_that_begins(engine: Engine, key_file: Path) -> None:
+    """Else it would not see the key that was wrapped by the older master key."""
+    running, other = open_keys(engine, key_file), open_again(engine)
+    rotations: list[Future[int]] = []
+
+    def rotate(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO study_keys"):
+            new.append(add_key(key_file))
+            rotations.append(pool.submit(open_keys(other, key_file).rotate))
+            wait(rotations, timeout=WAIT_SECONDS)
+
+    new: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        event.listen(engine, "before_cursor_execute", rotate)
+        key = running.take(STUDY)
+        event.remove(engine, "before_cursor_execute", rotate)
+        assert [one.result() for one in rotations] == [1]
+    forget_older_keys(key_file, *new)
+
+    assert open_keys(engine, key_file).find(key.id) == key
+    other.dispose()
 
 
 def test_a_key_goes_with_the_last_job_of_its_study(
