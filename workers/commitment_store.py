@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, delete, or_, select, update
 
+from contouring.errors import IdentityError, TamperedIdentityError
 from workers.database import read_lease_clock, writing
 from workers.deliveries import Pauses
 from workers.identities import PLAIN, Identities
@@ -23,6 +25,8 @@ TRIES = Pauses(first_seconds=30.0, longest_seconds=3600.0, total_hours=24.0)
 
 PLACE = "commitment"  # of what is hidden, in the place of a series
 HIDDEN = ""  # no SOP class
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,36 @@ class CommitmentStore:
     def claim_due(self, but_for: Collection[str] = ()) -> Commitment | None:
         """Take one that is due, but none of these ids; the try counts, and the next one is due
         after a pause.
+
+        Raises `IdentityError` for one that does not open: its try counts, and the last one ends it.
         """
+        row = self._take_due(but_for)
+        if row is None:
+            return None
+        try:
+            return self._read(row)
+        except IdentityError:
+            if self._has_no_try_after(row.tries + 1):
+                log.error("commitment %s, which never opened, is told to nobody", row.id)
+                self._remove(row.id)
+            raise
+
+    def is_last_try(self, commitment: Commitment) -> bool:
+        """Whether there is none after it."""
+        return self._has_no_try_after(commitment.tries)
+
+    def remove(self, commitment: Commitment) -> None:
+        """Its sender was told, or cannot be."""
+        self._remove(commitment.id)
+
+    def _has_no_try_after(self, tries: int) -> bool:
+        return tries >= self._pauses.tries_limit
+
+    def _remove(self, commitment_id: str) -> None:
+        with self._writing.begin() as connection:
+            connection.execute(delete(commitments).where(commitments.c.id == commitment_id))
+
+    def _take_due(self, but_for: Collection[str]) -> Row[Any] | None:
         with self._writing.begin() as connection:
             clock, seconds = read_lease_clock(connection)
             is_due = or_(commitments.c.due_clock != clock, commitments.c.due_at <= seconds)
@@ -87,24 +120,15 @@ class CommitmentStore:
             row = connection.execute(turn.with_for_update(skip_locked=True)).one_or_none()
             if row is None:
                 return None
-            claimed = self._read(row)
+            tries = row.tries + 1
             values = {
-                "tries": claimed.tries,
+                "tries": tries,
                 "due_clock": clock,
-                "due_at": seconds + self._pauses.find_seconds(claimed.tries),
+                "due_at": seconds + self._pauses.find_seconds(tries),
             }
-            mine = commitments.c.id == claimed.id
+            mine = commitments.c.id == row.id
             connection.execute(update(commitments).where(mine).values(values))
-            return claimed
-
-    def is_last_try(self, commitment: Commitment) -> bool:
-        """Whether there is none after it."""
-        return commitment.tries >= self._pauses.tries_limit
-
-    def remove(self, commitment: Commitment) -> None:
-        """Its sender was told, or cannot be."""
-        with self._writing.begin() as connection:
-            connection.execute(delete(commitments).where(commitments.c.id == commitment.id))
+            return row
 
     def _hide(self, transaction_uid: str, objects: Sequence[tuple[str, str]]) -> dict[str, Any]:
         pairs = [list(pair) for pair in objects]
@@ -119,7 +143,10 @@ class CommitmentStore:
         transaction_uid, objects = row.transaction_uid, row.objects
         if objects and objects[0][0] == HIDDEN:
             told = self._identities.reveal_words(objects[0][1], PLACE)
-            transaction_uid, objects = json.loads(told)
+            try:
+                transaction_uid, objects = json.loads(told)
+            except ValueError as error:
+                raise TamperedIdentityError("what was asked for is not sealed.") from error
         return Commitment(
             id=row.id,
             transaction_uid=transaction_uid,

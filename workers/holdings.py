@@ -64,8 +64,13 @@ class Holdings:
         studies: Collection[str] = (),
         series: Collection[str] = (),
         objects: Collection[str] = (),
+        *,
+        leaves_out: bool = False,
     ) -> tuple[Holding, ...]:
         """Objects of these UIDs, none meaning any; of several contents of one, the newest.
+
+        `leaves_out`: without those of which it cannot be said whose they are, as searches need it;
+        whoever gives out a whole series must rather give out none of it (`IdentityError`).
 
         Whoever searches takes what is found: no result that is held for review, that a job with
         more slices has superseded, or that a shadow made.
@@ -102,7 +107,7 @@ class Holdings:
         ]
         return tuple(
             one
-            for one in self._identities.reveal_holdings(found)
+            for one in self._identities.reveal_holdings(found, leaves_out=leaves_out)
             if (not studies or one.study_instance_uid in studies)
             and (not series or one.series_instance_uid in series)
             and (not objects or one.sop_instance_uid in objects)

@@ -56,8 +56,12 @@ class Identities(Protocol):
     def reveal_arrival(self, arrival: Arrival) -> Arrival:
         """An arrival as people and its sender are to see it."""
 
-    def reveal_holdings(self, found: Collection[Holding]) -> tuple[Holding, ...]:
-        """Objects under the UIDs that they came with."""
+    def reveal_holdings(
+        self, found: Collection[Holding], *, leaves_out: bool = False
+    ) -> tuple[Holding, ...]:
+        """Objects under the UIDs that they came with; `leaves_out`: without those that cannot be
+        told.
+        """
 
     def reveal_report(self, content: bytes, job: Job) -> bytes:
         """What a worker wrote of a job, in JSON."""
@@ -117,8 +121,11 @@ class PlainIdentities:
         """As it is."""
         return arrival
 
-    def reveal_holdings(self, found: Collection[Holding]) -> tuple[Holding, ...]:
+    def reveal_holdings(
+        self, found: Collection[Holding], *, leaves_out: bool = False
+    ) -> tuple[Holding, ...]:
         """As they are."""
+        del leaves_out
         return tuple(found)
 
     def reveal_report(self, content: bytes, job: Job) -> bytes:

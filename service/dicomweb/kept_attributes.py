@@ -10,7 +10,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from contouring.dicom_files import UNREADABLE, read_description, read_header, telling_damage
-from contouring.errors import SealedFileError
+from contouring.errors import IdentityError, SealedFileError
 from workers.holdings import Holding
 
 Attributes = dict[str, Any]
@@ -52,7 +52,7 @@ def _tell(holding: Holding, read: Callable[[Holding], Attributes]) -> Attributes
         # Sequences are parsed as they are told.
         with telling_damage():
             attributes = read(holding)
-    except (*UNREADABLE, FileNotFoundError, SealedFileError):
+    except (*UNREADABLE, FileNotFoundError, SealedFileError, IdentityError):
         attributes = {}
     return attributes | {tag: {"vr": "UI", "Value": [uid]} for tag, uid in identity.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -46,11 +47,12 @@ def find_results(query: Query, kept: Holdings, root_url: str) -> list[Attributes
 def _find_holdings(query: Query, kept: Holdings) -> tuple[Holding, ...]:
     """All objects of the studies or series in question: their numbers are told, too."""
     studies, series, objects = query.uids
-    found = kept.find(studies, series, objects)
+    find = partial(kept.find, leaves_out=True)  # one that cannot be told hides no other
+    found = find(studies, series, objects)
     if query.level is Level.STUDY and (series or objects):
-        return kept.find({one.study_instance_uid for one in found}) if found else ()
+        return find({one.study_instance_uid for one in found}) if found else ()
     if query.level is Level.SERIES and objects:
-        return kept.find((), {one.series_instance_uid for one in found}) if found else ()
+        return find((), {one.series_instance_uid for one in found}) if found else ()
     return found
 
 

@@ -62,7 +62,7 @@ def build_report(commitment: Commitment, holdings: Holdings) -> tuple[int, Datas
     kept = {
         one.sop_instance_uid: one
         for some in _split(uids, AT_ONCE)
-        for one in holdings.find(objects=some)
+        for one in holdings.find(objects=some, leaves_out=True)
     }
     done, failed = [], []
     for sop_class, instance in commitment.objects:

@@ -68,7 +68,9 @@ class Reporter:
                 self._answer_open()
                 while not self._stopping.is_set() and (due := self._claim_due()):
                     self._answer_anew(due)
-            except (SQLAlchemyError, OSError, RuntimeError, IdentityError):
+            except IdentityError as error:
+                log.error("a commitment that is asked for does not open: %s", error.fault)
+            except (SQLAlchemyError, OSError, RuntimeError):
                 log.exception("a round of reports failed; the next one tries again")
 
     def _claim_due(self) -> Commitment | None:

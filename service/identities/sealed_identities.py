@@ -6,10 +6,11 @@ transaction that stores the object. It is put back on whatever leaves, or that d
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -40,6 +41,8 @@ from workers.jobs import Job, build_series_digest
 REMEMBERED = 50_000  # records of UIDs, of some 500 bytes
 LENGTH_BYTES = 8  # of a header's first part, before both
 UID_TOKEN = re.compile(rb"2\.25\.[0-9]+")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -145,16 +148,19 @@ class SealedIdentities:
             reason=self._words.open(arrival.reason, kept_uid),
         )
 
-    def reveal_holdings(self, found: Collection[Holding]) -> tuple[Holding, ...]:
+    def reveal_holdings(
+        self, found: Collection[Holding], *, leaves_out: bool = False
+    ) -> tuple[Holding, ...]:
         """What came in by its own UIDs; results by their own, in the study that they are of."""
-        records = self._find_records([one.path.stem for one in found if one.job_id is None])
-        jobs = {one.job_id for one in found if one.job_id is not None}
-        studies = {one: self.reveal_job(self._jobs.find(one)).study_instance_uid for one in jobs}
+        find = self._find_sound if leaves_out else self._find_records
+        records = find([one.path.stem for one in found if one.job_id is None])
+        studies = self._find_studies({one.job_id for one in found if one.job_id}, leaves_out)
         return tuple(
             replace(one, study_instance_uid=studies[one.job_id])
             if one.job_id is not None
             else _reveal_holding(one, records[one.path.stem])
             for one in found
+            if one.job_id in studies or one.path.stem in records
         )
 
     def reveal_report(self, content: bytes, job: Job) -> bytes:
@@ -188,6 +194,28 @@ class SealedIdentities:
             yield target
         finally:
             target.unlink(missing_ok=True)
+
+    def _find_sound(self, sha256s: Sequence[str]) -> Mapping[str, UidRecord]:
+        """Without those that cannot be told: few, so halves without them are found at once."""
+        try:
+            return self._find_records(sha256s)
+        except IdentityError as error:
+            if len(sha256s) == 1:
+                log.error("object %s is left out: %s", sha256s[0], error.fault)
+                return {}
+        half = len(sha256s) // 2
+        return {**self._find_sound(sha256s[:half]), **self._find_sound(sha256s[half:])}
+
+    def _find_studies(self, job_ids: Collection[str], leaves_out: bool) -> Mapping[str, str]:
+        studies = {}
+        for job_id in job_ids:
+            try:
+                studies[job_id] = self.reveal_job(self._jobs.find(job_id)).study_instance_uid
+            except IdentityError as error:
+                if not leaves_out:
+                    raise
+                log.error("results of job %s are left out: %s", job_id, error.fault)
+        return studies
 
     def _hide_identity(self, received: ReceivedInstance) -> ReceivedInstance:
         names = SeriesNames(

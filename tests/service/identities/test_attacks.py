@@ -13,6 +13,8 @@ from sqlalchemy import delete, select, update
 from contouring.contours import StructureContours
 from contouring.errors import IdentityError, TamperedIdentityError
 from contouring.rtstruct import write_structure_set
+from service.dicomweb.queries import Level, read_query
+from service.dicomweb.search_results import find_results
 from tests.contouring.ct_files import write_tiny_series
 from tests.contouring.tiny_structure_sets import CORD, ORIGIN, drawn_on
 from tests.service.identities.sites import Site, open_site, stamp_of
@@ -188,18 +190,59 @@ def test_a_ct_with_other_pixels_does_not_leave(ward: Ward) -> None:
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
     path.write_bytes(bytes(content))
-    holdings = Holdings(
-        ward.site.engine,
-        ward.site.files,
-        ResultStore(ward.site.settings.data),
-        ward.site.identities,
-    )
+    holdings = open_holdings(ward)
 
     (holding,) = holdings.find(objects=[one.as_sent.sop_instance_uid])
 
     with pytest.raises(TamperedIdentityError, match="pixels"), holding.restored():
         pass
     assert list(ward.site.settings.staging.glob("restored-*")) == []
+
+
+@pytest.mark.parametrize("attack", [remove_one, change_a_bit])
+def test_what_cannot_be_told_hides_nothing_else(
+    ward: Ward, attack: Callable[[Ward], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A search names all others, but no series is given out with a slice less."""
+    attack(ward)
+    holdings = open_holdings(reopen(ward))
+    sent = {one.as_sent.sop_instance_uid for one in (*ward.anna.kept, *ward.berta.kept)}
+    damaged = {
+        ward.anna.kept[0].as_sent.sop_instance_uid,
+        ward.anna.kept[3].as_sent.sop_instance_uid,
+    }
+
+    found = find_results(read_query(Level.INSTANCE, [], {}), holdings, "http://oarlock")
+
+    named = {one["00080018"]["Value"][0] for one in found}
+    assert len(found) == len(sent) - 1
+    assert sent - named < damaged
+    assert caplog.text.count("is left out") == 1
+    anna = ward.anna.kept[0].as_sent.series_instance_uid
+    with pytest.raises(IdentityError):
+        holdings.find(series=[anna])
+    assert holdings.find(series=[ward.berta.kept[0].as_sent.series_instance_uid])
+
+
+def test_a_search_names_what_a_damaged_header_told(ward: Ward) -> None:
+    """By its UIDs, as it does for a damaged file."""
+    swap_headers(ward)
+    holdings = open_holdings(reopen(ward))
+
+    found = find_results(read_query(Level.INSTANCE, [], {}), holdings, "http://oarlock")
+
+    assert {one["00080018"]["Value"][0] for one in found} == {
+        one.as_sent.sop_instance_uid for one in (*ward.anna.kept, *ward.berta.kept)
+    }
+    told = {one["00100010"]["Value"][0]["Alphabetic"] for one in found if "00100010" in one}
+    assert told == {"Berta"}
+
+
+def open_holdings(ward: Ward) -> Holdings:
+    """All that the site keeps."""
+    site = ward.site
+    results = ResultStore(site.settings.data)
+    return Holdings(site.engine, site.files, results, site.identities)
 
 
 def edit(ward: Ward, change: Callable[[pydicom.Dataset], None]) -> bytes:
