@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import pydicom
 from pydicom.charset import convert_encodings, default_encoding
@@ -101,7 +101,19 @@ def read_copied_header(source: Path | BinaryIO) -> CopiedHeader:
     return CopiedHeader(values)
 
 
-def copy_patient_and_study(header: CopiedHeader, series: CTSeries, script: Script) -> Dataset:
+class Referenced(Protocol):
+    """A CT series, by the UIDs of what it is a part of."""
+
+    @property
+    def study_instance_uid(self) -> str:
+        """Of its study."""
+
+    @property
+    def frame_of_reference_uid(self) -> str:
+        """Of its positions."""
+
+
+def copy_patient_and_study(header: CopiedHeader, series: Referenced, script: Script) -> Dataset:
     """A new dataset with the patient, study and frame of reference of the CT."""
     dataset = header.copy(PATIENT_AND_STUDY, script)
     if not script.is_the_cts:

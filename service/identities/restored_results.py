@@ -23,11 +23,7 @@ from contouring.character_sets import Script, choose_script
 from contouring.dicom_series import PATIENT_AND_STUDY
 from contouring.equipment import describe_scanner
 from contouring.errors import IdentityError
-from contouring.patient_and_study import (
-    REQUIRED_EVEN_IF_EMPTY,
-    CopiedHeader,
-    keep_bytes,
-)
+from contouring.patient_and_study import CopiedHeader, copy_patient_and_study, keep_bytes
 from contouring.provenance import on_clock_at
 from service.identities.identity_key import STANDARD_ROOT
 
@@ -141,14 +137,7 @@ def _copy_patient(made: FileDataset, scan: OriginalScan, script: Script) -> File
     for keyword in PATIENT_AND_STUDY:
         if keyword in made:
             del made[keyword]
-    made.update(scan.header.copy(PATIENT_AND_STUDY, script))
-    if not script.is_the_cts:
-        made.SpecificCharacterSet = list(script.terms)
-    made.StudyInstanceUID = scan.study_instance_uid
-    made.FrameOfReferenceUID = scan.frame_of_reference_uid
-    for keyword in REQUIRED_EVEN_IF_EMPTY:
-        if keyword not in made:
-            setattr(made, keyword, "")
+    made.update(copy_patient_and_study(scan.header, scan, script))
     keep_bytes(made)
     return made
 
