@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from contouring.dicom_series import CTSeries, RefusedSeries, SeriesSearch, find_series
 from contouring.errors import EverySeriesRefusedError, NotStorableError, UploadTooLargeError
@@ -56,9 +59,8 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
             continue
         kept = {one.as_sent.path: context.instances.find(one.sha256) for one in received}
         by_place = {kept[one.as_sent.path]: one.sha256 for one in received}
-        made = make_jobs(_move(series, kept), by_place, orders, source.project, context)
-        context.arrivals.note_whole(source, received, _build_verdict(made))
-        jobs += made
+        note = partial(_note_whole, source, received, context)
+        jobs += make_jobs(_move(series, kept), by_place, orders, source.project, context, note)
     if not jobs:
         raise EverySeriesRefusedError(
             [f"Series {one.series_instance_uid}: {one.fault}: {one.reason}" for one in refused]
@@ -113,6 +115,17 @@ def _keep(
         context.instances.keep(received)
         failing.pop_all()
     return tuple(received)
+
+
+def _note_whole(
+    source: Source,
+    received: Sequence[ReceivedInstance],
+    context: Context,
+    connection: Connection,
+    jobs: tuple[Job, ...],
+) -> None:
+    """With its jobs: nobody could restore the result of one whose slices' identities are lost."""
+    context.arrivals.enter_whole(connection, source, received, _build_verdict(jobs))
 
 
 def _move(series: CTSeries, places: Mapping[Path, Path]) -> CTSeries:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from contouring.errors import EverySeriesRefusedError
 from service.context import Context, open_context
@@ -79,6 +80,29 @@ def test_an_upload_of_nothing_that_can_be_stored_says_why(tmp_path: Path, contex
 
     assert list_hidden(context) == []
     assert list((context.settings.data / "instances").iterdir()) == []
+
+
+def test_no_job_is_without_what_was_taken_off(
+    tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between the two would leave a job whose result nobody can give out."""
+    sent = write_tiny_series(tmp_path / "ct")
+
+    def crash(*_: object, **__: object) -> None:
+        raise OperationalError("INSERT", {}, OSError("the database is gone"))
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr("workers.arrival_store.enter_received", crash)
+        with pytest.raises(OperationalError):
+            upload(context, *sent)
+    after_the_crash = context.jobs.count_by_state()
+
+    (job,) = upload(context, *sent).jobs
+
+    assert sum(after_the_crash.values()) == 0
+    assert context.holdings.find(series=[job.series_instance_uid])
+    ((arrival),) = context.arrivals.list_page(10)
+    assert arrival.job_ids == (job.id,)
 
 
 def list_hidden(context: Context) -> list[Path]:
