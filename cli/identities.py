@@ -13,6 +13,7 @@ from contouring.errors import IdentityError, IdentitySettingsError
 from service.identities.border import open_key
 from service.identities.identity_key import make_key_file
 from service.identities.revealed_uids import reveal_uid
+from workers.identity_store import IdentityStore
 from workers.settings import Settings
 
 identities = typer.Typer(
@@ -46,3 +47,16 @@ def show_uid(
         refuse(str(error))
     came, kept = (uid, key.hide_uid(uid)) if original is None else (original, uid)
     typer.echo(f"came as  {came}\nkept as  {kept}")
+
+
+@identities.command("forget-mode")
+def forget_mode() -> None:
+    """Let the next service that starts choose OARLOCK_DEIDENTIFY and the key anew.
+
+    Stop every service and DICOM node before; refused while anything is kept.
+    """
+    with open_database() as engine:
+        is_forgotten = IdentityStore(engine).forget_mode()
+    if not is_forgotten:
+        refuse("Something is kept here, or records name it: begin with another data folder.")
+    out.print("Forgotten: the next service that starts chooses OARLOCK_DEIDENTIFY.")

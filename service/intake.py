@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from contouring.dicom_series import CTSeries, RefusedSeries, SeriesSearch, find_series
-from contouring.errors import EverySeriesRefusedError, UploadTooLargeError
+from contouring.errors import EverySeriesRefusedError, NotStorableError, UploadTooLargeError
 from service.context import Context
 from service.job_making import check_order, make_jobs
 from service.rules.decisions import Decision, Order
@@ -45,15 +49,18 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
     for series in search.series:
         decision = Decision((wish,)) if wish else context.rules.decide(series, source)
         if decision.refusal is not None:
-            refused.append(_build_refused(series, decision.refusal))
+            refused.append(_build_refused(series, "refused-by-rule", decision.refusal))
             continue
         orders = [_hasten(order, upload.fields) for order in decision.jobs]
-        received = _keep(series, checksums, syncs, context)
+        try:
+            received = _keep(series, checksums, syncs, context)
+        except NotStorableError as error:
+            refused.append(_build_refused(series, error.code, str(error)))
+            continue
         kept = {one.as_sent.path: context.instances.find(one.sha256) for one in received}
         by_place = {kept[one.as_sent.path]: one.sha256 for one in received}
-        made = make_jobs(_move(series, kept), by_place, orders, source.project, context)
-        context.arrivals.note_whole(source, received, _build_verdict(made))
-        jobs += made
+        note = partial(_note_whole, source, received, context)
+        jobs += make_jobs(_move(series, kept), by_place, orders, source.project, context, note)
     if not jobs:
         raise EverySeriesRefusedError(
             [f"Series {one.series_instance_uid}: {one.fault}: {one.reason}" for one in refused]
@@ -87,11 +94,9 @@ def _hasten(order: Order, fields: UploadFields) -> Order:
     return replace(order, priority=Priority.URGENT) if fields.priority is Priority.URGENT else order
 
 
-def _build_refused(series: CTSeries, reason: str) -> RefusedSeries:
+def _build_refused(series: CTSeries, fault: str, reason: str) -> RefusedSeries:
     files = len({instance.path for instance in series.instances})
-    return RefusedSeries(
-        series.series_instance_uid, series.description, "refused-by-rule", reason, files
-    )
+    return RefusedSeries(series.series_instance_uid, series.description, fault, reason, files)
 
 
 def _keep(
@@ -99,11 +104,28 @@ def _keep(
 ) -> tuple[ReceivedInstance, ...]:
     # The frames of a multi-frame file share it.
     paths = dict.fromkeys(instance.path for instance in series.instances)
-    came = (identify(path, checksums[path]) for path in paths)
-    received = tuple(context.identities.hide(one) for one in came)
-    syncs.finish(one.path for one in received if one.sent is None)
-    context.instances.keep(received)
-    return received
+    received = []
+    with ExitStack() as failing:
+        for path in paths:
+            one = context.identities.hide(identify(path, checksums[path]))
+            received.append(one)
+            if one.sent is not None:  # it lies outside the upload's folder
+                failing.callback(one.path.unlink, missing_ok=True)
+        syncs.finish(one.path for one in received if one.sent is None)
+        context.instances.keep(received)
+        failing.pop_all()
+    return tuple(received)
+
+
+def _note_whole(
+    source: Source,
+    received: Sequence[ReceivedInstance],
+    context: Context,
+    connection: Connection,
+    jobs: tuple[Job, ...],
+) -> None:
+    """With its jobs: nobody could restore the result of one whose slices' identities are lost."""
+    context.arrivals.enter_whole(connection, source, received, _build_verdict(jobs))
 
 
 def _move(series: CTSeries, places: Mapping[Path, Path]) -> CTSeries:

@@ -14,6 +14,7 @@ from service.context import Context
 from service.rules.decisions import Order
 from workers.destinations.destinations import resolve_plan, templates_for
 from workers.instances import build_shown_words
+from workers.job_store import AddedWith
 from workers.job_templates import build_parameters
 from workers.jobs import Job, NewJob, PlannedDelivery, build_series_digest
 from workers.request_ids import request_id_now
@@ -25,10 +26,12 @@ def make_jobs(
     orders: Sequence[Order],
     project: str | None,
     context: Context,
+    also: AddedWith | None = None,
 ) -> tuple[Job, ...]:
     """Record a job for each order; on return the jobs and their files survive a crash.
 
-    `checksums`: SHA-256 (hex) of the series' files, which are kept already. Raises
+    `checksums`: SHA-256 (hex) of the series' files, which are kept already; `also`: what no job may
+    be without. Raises
     `UnknownModelError`, `UnknownTemplateError` and `DerivationError` before anything is recorded.
     """
     # The frames of a multi-frame file share it.
@@ -38,7 +41,8 @@ def make_jobs(
     digest = build_series_digest(instances.items())
     new_jobs = [_build_job(series, digest, order, context) for order in orders]
     context.series.keep(digest, list(files))
-    return context.jobs.add(replace(job, instances=instances, project=project) for job in new_jobs)
+    jobs = [replace(job, instances=instances, project=project) for job in new_jobs]
+    return context.jobs.add(jobs, also)
 
 
 def check_order(order: Order, context: Context) -> None:

@@ -82,10 +82,20 @@ class ArrivalStore:
     ) -> str:
         """Record an arrival that came as a whole and is judged already; its id."""
         with self._writing.begin() as connection:
-            enter_received(connection, received, self._now())
-            arrival_id = self._open(connection, source, received[0], ArrivalState.ACCEPTED, {})
-            add_contents(connection, arrival_id, list_contents(received))
-            self._close(connection, arrivals.c.id == arrival_id, verdict)
+            return self.enter_whole(connection, source, received, verdict)
+
+    def enter_whole(
+        self,
+        connection: Connection,
+        source: Source,
+        received: Sequence[ReceivedInstance],
+        verdict: Verdict,
+    ) -> str:
+        """The same in a transaction of others, such as the one that adds its jobs."""
+        enter_received(connection, received, self._now())
+        arrival_id = self._open(connection, source, received[0], ArrivalState.ACCEPTED, {})
+        add_contents(connection, arrival_id, list_contents(received))
+        self._close(connection, arrivals.c.id == arrival_id, verdict)
         return arrival_id
 
     def touch(self, arrival_ids: Iterable[str], quiet_seconds: float) -> None:
@@ -102,8 +112,8 @@ class ArrivalStore:
 
     def find_cuts(self, arrival_ids: Iterable[str]) -> dict[str, int]:
         """How often a request or association broke off over each of these arrivals."""
-        mine = select(arrivals).where(arrivals.c.id.in_(list(arrival_ids)))
         with self._reading.connect() as connection:
+            mine = select(arrivals).where(arrivals.c.id.in_(list(arrival_ids)))
             return {row.id: row.cuts for row in connection.execute(mine)}
 
     def end(self, seen_cuts: Mapping[str, int]) -> None:
@@ -119,10 +129,9 @@ class ArrivalStore:
 
     def break_off(self, arrival_ids: Iterable[str]) -> None:
         """The request or association that brought these arrivals did not say all it wanted to."""
-        mine = arrivals.c.id.in_(sorted(arrival_ids))
+        mine = update(arrivals).where(arrivals.c.id.in_(sorted(arrival_ids)))
         with self._writing.begin() as connection:
-            broken = update(arrivals).where(mine)
-            connection.execute(broken.values(has_ended=False, cuts=arrivals.c.cuts + 1))
+            connection.execute(mine.values(has_ended=False, cuts=arrivals.c.cuts + 1))
 
     def find_receiving(self) -> tuple[Arrival, ...]:
         """Arrivals that may be whole, or that a judge left who died; the quietest first."""
@@ -175,8 +184,7 @@ class ArrivalStore:
 
     def find_contents(self, arrival_id: str) -> Contents:
         """What an arrival consists of."""
-        mine = arrived_instances.c.arrival_id == arrival_id
-        query = select(arrived_instances).where(mine)
+        query = select(arrived_instances).where(arrived_instances.c.arrival_id == arrival_id)
         with self._reading.connect() as connection:
             return {row.sop_instance_uid: row.sha256 for row in connection.execute(query)}
 

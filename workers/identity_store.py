@@ -21,6 +21,7 @@ from workers.tables import (
 
 AT_ONCE = 500  # of one query
 ONLY = 1  # the row of the mode
+PLAIN_PROFILE = ""  # of a database in which something was kept as it came
 
 
 class IdentityStore:
@@ -33,18 +34,28 @@ class IdentityStore:
     def agree(self, profile: str | None, mark: str) -> tuple[str, str] | None:
         """What this database is kept by from now on; None where that is plain, without a profile.
 
-        `profile` and `mark` count only while it holds nothing: then they are written down.
+        `profile` and `mark` count only for the first to ask: then they are written down, and stay,
+        for other parts may be under way that keep by them.
         """
         with self._writing.begin() as connection:
             known = connection.execute(select(identity_mode)).one_or_none()
-            if _holds_anything(connection):
-                return None if known is None else (known.profile, known.mark)
-            connection.execute(delete(identity_mode))
-            if profile is None:
+            if known is not None:
+                return (known.profile, known.mark) if known.profile else None
+            is_plain = _holds_anything(connection)
+            if profile is None or is_plain:
+                if is_plain:
+                    _write_mode(connection, PLAIN_PROFILE, "")
                 return None
-            row = {"id": ONLY, "profile": profile, "mark": mark}
-            connection.execute(identity_mode.insert().values(row))
+            _write_mode(connection, profile, mark)
             return profile, mark
+
+    def forget_mode(self) -> bool:
+        """Let the next one who asks choose; False where something is kept, and nothing is done."""
+        with self._writing.begin() as connection:
+            if _holds_anything(connection):
+                return False
+            connection.execute(delete(identity_mode))
+            return True
 
     def find(self, sha256s: Collection[str]) -> Mapping[str, SealedIdentity]:
         """What was taken off these objects, by the checksums of what is kept of them."""
@@ -77,6 +88,11 @@ class IdentityStore:
         query = select(series.c.instances).where(series.c.digest == digest)
         with self._reading.connect() as connection:
             return dict(connection.scalar(query) or {})
+
+
+def _write_mode(connection: Connection, profile: str, mark: str) -> None:
+    row = {"id": ONLY, "profile": profile, "mark": mark}
+    connection.execute(identity_mode.insert().values(row))
 
 
 def _holds_anything(connection: Connection) -> bool:

@@ -55,6 +55,9 @@ from workers.outbox_rows import extend_plan, hold_plan, release_deliveries
 from workers.series_rows import note_series
 from workers.tables import jobs, outbox, results
 
+AddedWith = Callable[[Connection, tuple[Job, ...]], None]
+"""What is written in the transaction that adds jobs, which it is given."""
+
 
 def read_clock() -> datetime:
     """The present moment, in UTC."""
@@ -88,10 +91,15 @@ class JobStore:
         self._writing = writing(engine)
         self._now = now
 
-    def add(self, new_jobs: Iterable[NewJob]) -> tuple[Job, ...]:
-        """Store jobs in one transaction; a job that is already known is returned as it stands."""
+    def add(self, new_jobs: Iterable[NewJob], also: AddedWith | None = None) -> tuple[Job, ...]:
+        """Store jobs in one transaction, and what else belongs to them; a job that is already
+        known is returned as it stands.
+        """
         with self._writing.begin() as connection:
-            return tuple(self._add_one(connection, job) for job in new_jobs)
+            added = tuple(self._add_one(connection, job) for job in new_jobs)
+            if also is not None:
+                also(connection, added)
+        return added
 
     def find(self, job_id: str) -> Job:
         """The job of this id."""

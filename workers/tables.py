@@ -228,7 +228,8 @@ identities = Table(
     Index("identities_original", "original"),
 )
 
-# One row, while series are kept without a patient's name: `mark` tells the key from others.
+# One row once it is settled how series are kept: `profile` is empty where that is as they came, and
+# `mark` tells the key from others.
 identity_mode = Table(
     "identity_mode",
     metadata,

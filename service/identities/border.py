@@ -16,7 +16,10 @@ from workers.job_store import JobStore
 from workers.series_store import SeriesStore
 from workers.settings import Settings
 
-ANEW = "begin with another data folder and database (OARLOCK_DATA, OARLOCK_DATABASE_URL)."
+ANEW = (
+    "begin with another data folder and database (OARLOCK_DATA, OARLOCK_DATABASE_URL), or, while "
+    "nothing is kept, stop every service and DICOM node and run `oarlock identities forget-mode`."
+)
 
 
 def open_identities(
@@ -74,12 +77,13 @@ def _check_mode(
         )
     if wanted is None or wanted[0] != known[0]:
         raise MixedIdentitiesError(
-            f"series are here that were kept with OARLOCK_DEIDENTIFY={known[0]}: set it so again. "
-            f"To change it, {ANEW}"
+            f"series are kept here with OARLOCK_DEIDENTIFY={known[0]}: set it so in every service "
+            f"and DICOM node. To change it, {ANEW}"
         )
     raise IdentitySettingsError(
-        f"{settings.identity_key_file} is not the key with which the series here were kept: set "
-        "OARLOCK_IDENTITY_KEY_FILE to that one. Without it nobody can say whose they are."
+        f"{settings.identity_key_file} is not the key with which series are kept here: set "
+        "OARLOCK_IDENTITY_KEY_FILE to that one. Without it nobody can say whose they are. For "
+        f"another key, {ANEW}"
     )
 
 

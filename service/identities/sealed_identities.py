@@ -11,7 +11,7 @@ import re
 import uuid
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -86,12 +86,15 @@ class SealedIdentities:
             return replace(hidden, sha256=content)
         check_space(self._places.staging, received.size, self._places.reserve_bytes)
         target = self._places.staging / f"hidden-{uuid.uuid4().hex}"
-        try:
-            with telling_damage():
-                return self._hide_file(received, hidden, content, target)
-        except UNREADABLE as error:
-            target.unlink(missing_ok=True)
-            raise NotStorableError("its header is damaged") from error
+        with ExitStack() as failing:
+            failing.callback(target.unlink, missing_ok=True)
+            try:
+                with telling_damage():
+                    kept = self._hide_file(received, hidden, content, target)
+            except UNREADABLE as error:
+                raise NotStorableError("its header is damaged") from error
+            failing.pop_all()
+        return kept
 
     def hide_uid(self, uid: str) -> str:
         """The same for the same, made with the key."""

@@ -65,12 +65,13 @@ def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
     """A site that sets one would believe that it holds."""
     audited = {n for n in Settings.model_fields if n.startswith("audit_")}
     everywhere = {*Limits.model_fields, *audited}
+    hiding = {"deidentify", "identity_key_file", "staging"}  # the key is not for workers
     of_node = {n for n in Settings.model_fields if n.startswith("dimse_")}
     wanted = {
         "service": {*everywhere, *AccessSettings.model_fields, "model_keys", "log_format"}
         - set(NOT_FOR_CONTAINERS)
-        | {ENCRYPTION},
-        "dimse": {*everywhere, *of_node, ENCRYPTION} - set(SET_BY_THE_COMPOSITION),
+        | {ENCRYPTION, *hiding},
+        "dimse": {*everywhere, *of_node, ENCRYPTION, *hiding} - set(SET_BY_THE_COMPOSITION),
         "worker": {*everywhere, "model_keys", ENCRYPTION},
     }
     values = {f"OARLOCK_{name.upper()}": f"our-{name}" for name in set().union(*wanted.values())}
@@ -83,6 +84,9 @@ def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
         found = services[service]["environment"]
         dropped = [n for n in names if found.get(f"OARLOCK_{n.upper()}") != f"our-{n}"]
         assert dropped == [], service
+    for service in ("worker", "worker-gpu"):
+        keys = {f"OARLOCK_{name.upper()}" for name in hiding}
+        assert keys.isdisjoint(services[service]["environment"]), service
 
 
 def test_a_setting_that_a_site_leaves_out_is_unset_in_a_container(
@@ -102,6 +106,7 @@ def test_a_setting_that_a_site_leaves_out_is_unset_in_a_container(
 
         parts = [
             *(*AccessSettings.model_fields, *Limits.model_fields),
+            *(("deidentify", "identity_key_file", "staging") if name != "worker" else ()),
             *("audit_collector", "audit_keep_days", "model_keys", "dimse_associations"),
         ]
         left = {field: Settings.model_fields[field].default for field in parts}

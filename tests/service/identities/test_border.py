@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from contouring.errors import IdentitySettingsError, MixedIdentitiesError
 from service.identities import sealed_identities
@@ -16,6 +17,8 @@ from tests.contouring.ct_files import write_tiny_series
 from tests.service.identities.sites import Site, open_site
 from workers.holdings import Holding
 from workers.identities import PLAIN
+from workers.identity_store import IdentityStore
+from workers.tables import arrivals, arrived_instances, audit_records, instances
 
 
 def keep_something(folder: Path, **changes: object) -> Site:
@@ -48,10 +51,50 @@ def test_it_is_not_changed_while_a_series_is_kept(tmp_path: Path, first: str, th
     open_site(tmp_path, deidentify=first)
 
 
-def test_it_is_chosen_anew_while_nothing_is_kept(tmp_path: Path) -> None:
+def test_another_part_does_not_change_it_on_the_first_day(tmp_path: Path) -> None:
+    """A node without the setting would keep names beside a service that keeps none."""
+    site = open_site(tmp_path)
+    make_key_file(tmp_path / "other.key")
+
+    for profile in ("", "basic,dates"):
+        with pytest.raises(MixedIdentitiesError, match="forget-mode"):
+            open_site(tmp_path, deidentify=profile)
+    with pytest.raises(IdentitySettingsError, match=r"other\.key is not the key"):
+        open_site(tmp_path, identity_key_file=tmp_path / "other.key")
+    assert open_site(tmp_path).identities.hide_uid("1.2") == site.identities.hide_uid("1.2")
+
+
+def test_it_is_chosen_anew_once_somebody_says_so(tmp_path: Path) -> None:
     """Whoever tries it out need not begin with another folder."""
     for profile in ("basic", "", "basic,dates", "basic"):
-        open_site(tmp_path, deidentify=profile)
+        site = open_site(tmp_path, deidentify=profile)
+        assert IdentityStore(site.engine).forget_mode()
+
+
+@pytest.mark.parametrize(("first", "then"), [("", "basic"), ("basic", "")])
+def test_it_is_not_forgotten_while_a_series_is_kept(tmp_path: Path, first: str, then: str) -> None:
+    """Nor by the command."""
+    site = keep_something(tmp_path, deidentify=first)
+
+    assert not IdentityStore(site.engine).forget_mode()
+
+    with pytest.raises(MixedIdentitiesError):
+        open_site(tmp_path, deidentify=then)
+
+
+def test_a_plain_site_stays_plain_when_all_is_purged(tmp_path: Path) -> None:
+    """Its other parts may be under way."""
+    site = keep_something(tmp_path, deidentify="")
+    open_site(tmp_path, deidentify="")
+    with site.engine.execution_options(oarlock_writes=True).begin() as connection:
+        for table in (arrived_instances, arrivals, instances, audit_records):
+            connection.execute(delete(table))
+
+    with pytest.raises(MixedIdentitiesError, match="forget-mode"):
+        open_site(tmp_path)
+
+    assert IdentityStore(site.engine).forget_mode()
+    open_site(tmp_path)
 
 
 def test_another_key_is_refused(tmp_path: Path) -> None:
