@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, Engine, delete, exists, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from workers.database import writing
 from workers.instances import SealedIdentity
@@ -39,15 +40,12 @@ class IdentityStore:
         """
         with self._writing.begin() as connection:
             known = connection.execute(select(identity_mode)).one_or_none()
-            if known is not None:
-                return (known.profile, known.mark) if known.profile else None
-            is_plain = _holds_anything(connection)
-            if profile is None or is_plain:
-                if is_plain:
-                    _write_mode(connection, PLAIN_PROFILE, "")
-                return None
-            _write_mode(connection, profile, mark)
-            return profile, mark
+            if known is None and _holds_anything(connection):
+                _write_mode(connection, PLAIN_PROFILE, "")
+            elif known is None and profile is not None:
+                _write_mode(connection, profile, mark)
+            known = connection.execute(select(identity_mode)).one_or_none()
+            return (known.profile, known.mark) if known and known.profile else None
 
     def forget_mode(self) -> bool:
         """Let the next one who asks choose; False where something is kept, and nothing is done."""
@@ -91,8 +89,10 @@ class IdentityStore:
 
 
 def _write_mode(connection: Connection, profile: str, mark: str) -> None:
+    """Unless another part that starts has written another one meanwhile."""
     row = {"id": ONLY, "profile": profile, "mark": mark}
-    connection.execute(identity_mode.insert().values(row))
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(dialect.insert(identity_mode).values(row).on_conflict_do_nothing())
 
 
 def _holds_anything(connection: Connection) -> bool:

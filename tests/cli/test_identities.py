@@ -43,6 +43,21 @@ def test_no_server_begins_without_its_key(tmp_path: Path) -> None:
         assert "oarlock identities make-key" in refused.stderr, command
 
 
+def test_a_mode_is_forgotten_while_nothing_is_kept(tmp_path: Path) -> None:
+    """A key that was lost on the first day; later it must not be."""
+    site = open_site(tmp_path)
+    environment = {"OARLOCK_DATA": str(tmp_path / "data"), "COLUMNS": "200"}
+
+    forgotten = run("identities", "forget-mode", **environment)
+    open_site(tmp_path, deidentify="basic,dates").keep(write_tiny_series(tmp_path / "ct"))
+    refused = run("identities", "forget-mode", **environment)
+
+    assert site.settings.deidentify == "basic"
+    assert forgotten.returncode == 0, forgotten.stderr
+    assert refused.returncode != 0
+    assert "begin with another data folder" in refused.stderr
+
+
 def test_a_uid_of_the_records_leads_to_the_study_and_back(tmp_path: Path) -> None:
     """Records and workers name the one, the hospital's archive the other."""
     site = open_site(tmp_path)
