@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
 from cli.console import out
+from cli.stop_signals import StopSignals
 from workers.data_lock import sharing_data
 from workers.logs import set_up_logs
 from workers.private_files import keep_files_private
@@ -27,9 +25,7 @@ def dimse() -> None:
     settings = Settings()
     set_up_logs(settings.log_format)
     check_node_start(settings)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = StopSignals()
     port = settings.dimse_port or DEFAULT_PORT
     with sharing_data(settings.data):
         node = Node(settings, port)
