@@ -26,9 +26,8 @@ import os, sys, time
 from pathlib import Path
 from workers.data_lock import sharing_data
 with sharing_data(Path(sys.argv[1])):
-    if "fork" in sys.argv:
-        os.fork()
-    print("held", flush=True)
+    if "fork" not in sys.argv or os.fork():  # two would write into each other's line
+        print("held", flush=True)
     time.sleep(600)
 """
 
