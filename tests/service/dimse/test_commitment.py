@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,65 +9,18 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel
 from sqlalchemy import func, select
 
 from tests.dicom_peers import run_orthanc
 from tests.service.dimse.peers import CT, MR, RunningNode, run_node
+from tests.service.dimse.requester import INSTANCE_UID, Requester, refer_to
 from tests.workers.processes import find_free_port, wait_until
 from workers.database import open_engine
 from workers.settings import Settings
 from workers.tables import commitments
 
-INSTANCE_UID = "1.2.840.10008.1.20.1.1"
 NOT_HERE, OTHER_CLASS = 0x0112, 0x0119
-
-
-class Requester:
-    """A modality that asks for commitments and hears the reports."""
-
-    def __init__(self) -> None:
-        self.reports: list[tuple[int, Dataset]] = []
-        self.entity = AE("MODALITY")
-        self.entity.add_requested_context(StorageCommitmentPushModel)
-        self.entity.add_requested_context(CT)
-        self.entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
-        self.handlers = [(evt.EVT_N_EVENT_REPORT, self._hear)]
-
-    def ask(self, node: RunningNode, objects: list[tuple[str, str]], *, stays: bool) -> str:
-        """The transaction's UID; whoever `stays` waits for the report on this association."""
-        association = self.entity.associate(
-            "127.0.0.1", node.port, ae_title="OARLOCK", evt_handlers=self.handlers
-        )
-        request = Dataset()
-        request.TransactionUID = generate_uid()
-        request.ReferencedSOPSequence = [_refer(*pair) for pair in objects]
-        status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, INSTANCE_UID)
-        assert status.Status == 0
-        if stays:
-            wait_until(lambda: bool(self.reports), "the report", 20)
-        association.release()
-        return str(request.TransactionUID)
-
-    @contextmanager
-    def listen(self, port: int) -> Iterator[None]:
-        """Take associations, as many modalities want it."""
-        server = self.entity.start_server(
-            ("127.0.0.1", port), block=False, evt_handlers=self.handlers
-        )
-        yield
-        server.shutdown()
-
-    def _hear(self, event: evt.Event) -> tuple[int, None]:
-        self.reports.append((event.event_type, event.event_information))
-        return 0, None
-
-
-def _refer(sop_class: str, instance: str) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, instance
-    return item
 
 
 def count_open(node: RunningNode) -> int:
@@ -174,7 +125,7 @@ def test_a_request_that_makes_no_sense_is_refused(
     """With the reason that the standard has for it."""
     request = Dataset()
     request.TransactionUID = generate_uid()
-    request.ReferencedSOPSequence = [_refer(CT, "1.2.3")]
+    request.ReferencedSOPSequence = [refer_to(CT, "1.2.3")]
     if keyword is not None:
         delattr(request, keyword)
     association = node.associate(StorageCommitmentPushModel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ import pydicom
 
 from contouring.dicom_series import CTSeries, read_series
 from service.identities.identity_key import make_key_file
+from tests.dicom_peers import Orthanc
 from tests.service.canaries import NAME
 from tests.service.dicomweb.bodies import list_stored, store
+from tests.service.dimse.peers import RunningNode
 from tests.workers.processes import find_free_port, wait_until
 
 RULES = f"""
@@ -27,7 +30,7 @@ rules:
     match: {{attribute: PatientName, contains: {NAME.split("^")[0]}}}
     model: commissioning
     templates: [with-segmentation]
-    destinations: [planning, near]
+    destinations: [planning, near, archive]
 """
 TEMPLATE = "format: 1\nname: with-segmentation\nsegmentation: true\n"
 DESTINATIONS = """
@@ -35,6 +38,7 @@ format: 1
 destinations:
   - {name: planning, kind: cstore, host: 127.0.0.1, port: PORT, called_ae: TPS, allow_local: true}
   - {name: near, kind: folder, path: PATH}
+  - {name: archive, kind: stow, url: ARCHIVE, allow_local: true}
 """
 SOURCES = """
 format: 1
@@ -42,6 +46,7 @@ unknown: accept
 sources:
   - {name: web, kind: stow, quiet_seconds: 1}
   - {name: node, kind: dimse, quiet_seconds: 1}
+  - {name: inbox, kind: folder, folder: INBOX, quiet_seconds: 1}
 """
 
 
@@ -51,6 +56,8 @@ class Elsewhere:
 
     folder: Path
     http: httpx.Client
+    node: RunningNode
+    archive: Orthanc
     sent: dict[str, list[Path]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -70,18 +77,23 @@ class Elsewhere:
         return answer.content
 
 
-def build_settings(folder: Path, port: int, redis_url: str) -> tuple[dict[str, str], ...]:
-    """What all processes have, and what the service's own have besides."""
+def build_settings(
+    folder: Path, port: int, archive_url: str, redis_url: str
+) -> tuple[dict[str, str], ...]:
+    """What all processes have, and what the service's own have besides.
+
+    `port`: of the planning system's C-STORE; `archive_url`: of the archive's DICOMweb.
+    """
     templates = folder / "templates"
     templates.mkdir()
     (templates / "with-segmentation.yaml").write_text(TEMPLATE)
-    (folder / "near").mkdir()
+    for name in ("near", "inbox"):
+        (folder / name).mkdir()
+    places = {"PORT": str(port), "PATH": str(folder / "near"), "ARCHIVE": archive_url}
     written = {
-        "destinations": DESTINATIONS.replace("PORT", str(port)).replace(
-            "PATH", str(folder / "near")
-        ),
+        "destinations": _fill_in(DESTINATIONS, places),
         "rules": RULES,
-        "sources": SOURCES,
+        "sources": _fill_in(SOURCES, {"INBOX": str(folder / "inbox")}),
     }
     for name, text in written.items():
         (folder / f"{name}.yaml").write_text(text)
@@ -104,6 +116,12 @@ def build_settings(folder: Path, port: int, redis_url: str) -> tuple[dict[str, s
         "OARLOCK_COURIER_SECONDS": "0.2",
     }
     return shared, own
+
+
+def _fill_in(text: str, places: dict[str, str]) -> str:
+    for word, place in places.items():
+        text = text.replace(word, place)
+    return text
 
 
 @contextmanager
@@ -133,7 +151,7 @@ def run_service(environment: dict[str, str], log: Path, http: httpx.Client) -> I
 
 
 def send(site: Elsewhere) -> None:
-    """The upload, and the objects by STOW-RS."""
+    """The upload, the objects by STOW-RS, and what a share is given."""
     parts = [("files", (file.name, file.read_bytes())) for file in site.sent["upload"]]
     answer = site.http.post("/v1/jobs", files=parts)
     assert answer.is_success, answer.text
@@ -142,6 +160,8 @@ def send(site: Elsewhere) -> None:
     assert answer.status_code == 200, answer.text
     uids = {str(pydicom.dcmread(file).SOPInstanceUID) for file in site.sent["stow"]}
     assert set(list_stored(answer)) == uids
+    for file in site.sent["folder"]:
+        shutil.copy(file, site.folder / "inbox")
 
 
 def wait_for(site: Elsewhere, way: str) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from contouring.lint import lint_structure_set
 from contouring.phantom_series import SeriesHeader
-from tests.dicom_peers import run_storescp
+from tests.dicom_peers import run_orthanc, run_storescp
 from tests.keys import SHOWN
 from tests.phantoms import write_small_series
 from tests.service.canaries import NAME, UID_ROOT, WORD, find_canaries
-from tests.service.dimse.peers import run_node
+from tests.service.dimse.peers import CT, run_node
+from tests.service.dimse.requester import Requester
 from tests.service.identities.elsewhere import (
     Elsewhere,
     build_settings,
@@ -35,19 +36,22 @@ from tests.workers.processes import run_worker, wait_until
 from workers.content_hash import ContentHash
 from workers.redis_server import RedisServer
 
+WAYS = ("upload", "stow", "dimse", "folder")
 JSON = {"Accept": "application/dicom+json"}
 
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
-    """A service, a DICOM node, a worker without the key, and three series by three ways."""
+    """A service, a DICOM node, a worker without the key, and four series by four ways."""
     folder = tmp_path_factory.mktemp("elsewhere")
     with ExitStack() as ending:
         planning = ending.enter_context(run_storescp(folder / "planning"))
+        archive = ending.enter_context(run_orthanc(folder / "archive"))
         redis = RedisServer(folder / "data" / "redis")
         redis.start()
         ending.callback(redis.stop)
-        shared, own = build_settings(folder, planning.port, redis.url)
+        archive_url = f"{archive.http.base_url}/dicom-web"
+        shared, own = build_settings(folder, planning.port, archive_url, redis.url)
         url = f"http://127.0.0.1:{own['OARLOCK_PORT']}"
         http = ending.enter_context(
             httpx.Client(base_url=url, headers=SHOWN, timeout=60, trust_env=False)
@@ -56,8 +60,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
         settings = {name[8:].lower(): value for name, value in {**shared, **own}.items()}
         node = ending.enter_context(run_node(folder, **settings))
         ending.enter_context(run_worker(shared, folder / "worker.log"))
-        site = Elsewhere(folder, http)
-        for number, way in enumerate(("upload", "stow", "dimse"), start=1):
+        site = Elsewhere(folder, http, node, archive)
+        for number, way in enumerate(WAYS, start=1):
             header = SeriesHeader(seed=f"elsewhere-{way}")
             files = write_small_series(folder / f"sent-{way}", header=header)
             site.sent[way] = make_full_canary(files, number)
@@ -110,9 +114,9 @@ def test_nothing_lies_where_it_came_in(elsewhere: Elsewhere) -> None:
     )
 
 
-@pytest.mark.parametrize("way", ["upload", "stow", "dimse"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_structure_set_leaves_as_the_patients(elsewhere: Elsewhere, way: str) -> None:
-    """By download, C-STORE and a folder: the same file, sound against the original CT."""
+    """By download, C-STORE, STOW-RS and a folder: the same file, sound against the original CT."""
     original = elsewhere.read_original(way)
     content = elsewhere.fetch(way, "rtstruct")
     made = pydicom.dcmread(BytesIO(content))
@@ -124,10 +128,14 @@ def test_a_structure_set_leaves_as_the_patients(elsewhere: Elsewhere, way: str) 
         for path in (elsewhere.folder / "planning" / "received").iterdir()
         if made.SOPInstanceUID in path.name
     ]
+    (archived,) = elsewhere.archive.http.post(
+        "/tools/lookup", content=str(made.SOPInstanceUID)
+    ).json()
     findings = lint_structure_set(content, original)
 
     assert delivered == content
     assert pydicom.dcmread(stored) == pydicom.dcmread(BytesIO(content))
+    assert pydicom.dcmread(BytesIO(elsewhere.archive.fetch(archived["ID"]))) == made
     assert [one for one in findings if one.severity == "error"] == []
     for keyword in ("PatientName", "PatientID", "PatientBirthDate", "StudyID", "StudyDate"):
         assert made[keyword].value == header[keyword].value, keyword
@@ -150,7 +158,7 @@ def test_a_segmentation_leaves_as_the_patients(elsewhere: Elsewhere) -> None:
     assert named <= {one.sop_instance_uid for one in original.instances}
 
 
-@pytest.mark.parametrize("way", ["upload", "stow", "dimse"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_ct_is_given_back_byte_for_byte(elsewhere: Elsewhere, way: str) -> None:
     """By WADO-RS, what an archive has sent: private attributes and all behind the pixels."""
     for file in elsewhere.sent[way][:3]:
@@ -166,6 +174,24 @@ def test_a_ct_is_given_back_byte_for_byte(elsewhere: Elsewhere, way: str) -> Non
         assert hash_of(answer.content) == hash_of(file.read_bytes())
 
 
+def test_nothing_is_left_in_a_watched_folder(elsewhere: Elsewhere) -> None:
+    """Not what was taken from it, and nothing of it aside."""
+    assert [path for path in (elsewhere.folder / "inbox").rglob("*") if path.is_file()] == []
+
+
+def test_a_sender_hears_that_its_own_objects_are_kept(elsewhere: Elsewhere) -> None:
+    """Storage commitment names what the sender asked for; another patient's UID is not here."""
+    requester = Requester()
+    sent = [str(pydicom.dcmread(file).SOPInstanceUID) for file in elsewhere.sent["dimse"][:2]]
+    unknown = f"{UID_ROOT}.77"
+
+    requester.ask(elsewhere.node, [(CT, uid) for uid in (*sent, unknown)], stays=True)
+
+    ((_, report),) = requester.reports
+    assert [one.ReferencedSOPInstanceUID for one in report.ReferencedSOPSequence] == sent
+    assert [one.ReferencedSOPInstanceUID for one in report.FailedSOPSequence] == [unknown]
+
+
 def test_searches_find_the_patient_by_name(elsewhere: Elsewhere) -> None:
     """QIDO-RS and metadata speak of the original alone."""
     http = elsewhere.http
@@ -175,7 +201,7 @@ def test_searches_find_the_patient_by_name(elsewhere: Elsewhere) -> None:
     metadata = http.get(f"/dicom-web/studies/{study}/metadata", headers=JSON).json()
 
     assert {one["0020000D"]["Value"][0] for one in named.json()} == {
-        f"{UID_ROOT}.{number}" for number in (1, 2, 3)
+        f"{UID_ROOT}.{number}" for number in (1, 2, 3, 4)
     }
     assert named.json()[0]["00100020"]["Value"] == [WORD]
     assert len(series.json()) == 1
