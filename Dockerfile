@@ -39,10 +39,12 @@ RUN /opt/oarlock/bin/pip install --require-hashes --no-deps -r "requirements/$GP
 COPY --from=wheel /wheels /wheels
 RUN /opt/oarlock/bin/pip install --no-index --no-deps /wheels/*.whl && /opt/oarlock/bin/pip check
 
-# What runs: one user without rights, one folder it may write to.
+# What runs: one user without rights. It may write to /data, and a service and a DICOM node to /own,
+# which no worker has.
 FROM python AS runtime
 RUN useradd --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin oarlock \
-    && install --directory --owner=oarlock --group=oarlock --mode=0750 /data
+    && install --directory --owner=oarlock --group=oarlock --mode=0750 /data \
+    && install --directory --owner=oarlock --group=oarlock --mode=0700 /own
 ENV PATH=/opt/oarlock/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

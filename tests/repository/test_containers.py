@@ -89,6 +89,24 @@ def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
         assert keys.isdisjoint(services[service]["environment"]), service
 
 
+def test_no_worker_has_the_volume_of_the_identities_key(
+    repository: Path, find_tool: Callable[[str], str]
+) -> None:
+    """Service and DICOM node share it: what one hides, the other restores."""
+    environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
+    result = _compose(find_tool, repository, environment, "--profile", "*", "config")
+    services = yaml.safe_load(result.stdout)["services"]
+
+    targets = {
+        name: {_find_target(volume) for volume in service["volumes"]}
+        for name, service in services.items()
+    }
+
+    shared = {"/data", "/models", "/templates", "/config"}
+    assert targets["worker"] == targets["worker-gpu"] == shared
+    assert targets["service"] == targets["dimse"] == {*shared, "/own"}
+
+
 def test_a_setting_that_a_site_leaves_out_is_unset_in_a_container(
     repository: Path, find_tool: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,3 +267,8 @@ def _compose(
 
 def _names(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0] for requirement in requirements}
+
+
+def _find_target(volume: str | dict[str, str]) -> str:
+    """Where a volume is mounted; the older docker-compose prints `name:/target:rw`."""
+    return volume.split(":")[1] if isinstance(volume, str) else volume["target"]
