@@ -7,10 +7,11 @@ from sqlalchemy import Engine
 from contouring.errors import IdentitySettingsError, MixedIdentitiesError
 from service.identities.deidentifier import Deidentifier
 from service.identities.identity_key import OTHERS, IdentityKey, read_key_file
+from service.identities.plain_choice import PlainChoice
 from service.identities.profile import read_profile
 from service.identities.sealed_identities import Places, SealedIdentities
-from workers.identities import PLAIN, Identities
-from workers.identity_store import IdentityStore
+from workers.identities import Identities
+from workers.identity_store import PLAIN_PROFILE, IdentityStore
 from workers.instance_files import InstanceFiles
 from workers.job_store import JobStore
 from workers.series_store import SeriesStore
@@ -32,7 +33,7 @@ def open_identities(
     store = IdentityStore(engine)
     if not settings.deidentify:
         _check_mode(store.agree(None, ""), None, settings)
-        return PLAIN
+        return PlainChoice(lambda: _check_mode(store.agree(PLAIN_PROFILE, ""), None, settings))
     if settings.encryption_key_file is not None:
         raise IdentitySettingsError(
             "OARLOCK_DEIDENTIFY and OARLOCK_ENCRYPTION_KEY_FILE do not work together: unset one of "

@@ -15,9 +15,10 @@ from service.identities import sealed_identities
 from service.identities.identity_key import make_key_file
 from tests.contouring.ct_files import write_tiny_series
 from tests.service.identities.sites import Site, open_site
+from workers.content_hash import ContentHash
 from workers.holdings import Holding
-from workers.identities import PLAIN
 from workers.identity_store import IdentityStore
+from workers.instances import identify
 from workers.tables import arrivals, arrived_instances, audit_records, instances
 
 
@@ -34,7 +35,6 @@ def test_it_is_off_by_default(tmp_path: Path) -> None:
 
     (kept, *_) = site.keep(write_tiny_series(tmp_path / "ct"))
 
-    assert site.identities is PLAIN
     assert kept.identity is None
     assert b"Phantom^Oarlock" in site.files.find(kept.sha256).read_bytes()
 
@@ -62,6 +62,29 @@ def test_another_part_does_not_change_it_on_the_first_day(tmp_path: Path) -> Non
     with pytest.raises(IdentitySettingsError, match=r"other\.key is not the key"):
         open_site(tmp_path, identity_key_file=tmp_path / "other.key")
     assert open_site(tmp_path).identities.hide_uid("1.2") == site.identities.hide_uid("1.2")
+
+
+def test_a_plain_part_keeps_nothing_after_another_one_chose(tmp_path: Path) -> None:
+    """It started first, and had kept nothing that would have told the other."""
+    plain = open_site(tmp_path, deidentify="")
+    hiding = open_site(tmp_path)
+
+    with pytest.raises(MixedIdentitiesError, match="OARLOCK_DEIDENTIFY=basic"):
+        plain.keep(write_tiny_series(tmp_path / "ct"))
+
+    assert list((tmp_path / "data" / "instances").glob("*")) == []
+    hiding.keep(write_tiny_series(tmp_path / "ct"))
+
+
+def test_a_part_that_chooses_after_the_first_plain_object_does_not_start(tmp_path: Path) -> None:
+    """Not even where that object is on its way and no row names it."""
+    plain = open_site(tmp_path, deidentify="")
+    (file, *_) = write_tiny_series(tmp_path / "ct")
+
+    plain.identities.hide(identify(file, ContentHash().hexdigest()))
+
+    with pytest.raises(MixedIdentitiesError, match="kept without it"):
+        open_site(tmp_path)
 
 
 def test_it_is_chosen_anew_once_somebody_says_so(tmp_path: Path) -> None:
