@@ -51,7 +51,7 @@ class Batch:
     def of(patches: Sequence[Patch], layout: torch.memory_format) -> Batch:
         """The patches in their order; `layout`: of the image in memory."""
         return Batch(
-            torch.stack([patch.image for patch in patches]).contiguous(memory_format=layout),
+            torch.stack([patch.image for patch in patches]).to(memory_format=layout),
             torch.stack([patch.labels for patch in patches]),
             torch.stack([patch.is_drawn for patch in patches]),
             torch.stack([patch.counts for patch in patches]),

@@ -133,7 +133,7 @@ def _laid_out(network: nn.Module, recipe: Recipe) -> nn.Module:
         for parameter in network.parameters():
             if parameter.dim() in formats:
                 layout = formats[parameter.dim()]
-                parameter.data = parameter.data.contiguous(memory_format=layout)
+                parameter.data = parameter.data.to(memory_format=layout)
     return network
 
 
