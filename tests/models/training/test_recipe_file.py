@@ -80,8 +80,8 @@ def test_the_zoo_is_trained_on_one_budget() -> None:
     zoo = ("lyu-segmenter", "oarfocalfusenet", "3d-msf", "roth-fine", "unet", "dynunet")
     budgets = {(r.steps, r.batch, r.patch, r.spacing_mm) for r in map(read_recipe, zoo)}
 
-    assert budgets == {(2000, 2, (96, 96, 96), "native")}
-    assert read_recipe("swinunetr").steps == read_recipe("mcfnet").steps == 2000
+    assert budgets == {(1000, 1, (64, 64, 64), "native")}
+    assert read_recipe("swinunetr").steps == read_recipe("mcfnet").steps == 1000
 
 
 def test_a_recipe_comes_back_as_it_was_written(tmp_path: Path) -> None:
