@@ -197,6 +197,7 @@ arrivals = Table(
     Index("arrivals_state", "state"),
     Index("arrivals_series", "series_instance_uid", "source_name", "state"),
     Index("arrivals_created", "created_at", "id"),
+    Index("arrivals_study", "study_instance_uid"),
     Index(
         "arrivals_receiving",
         "source_name",

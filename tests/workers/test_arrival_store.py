@@ -5,13 +5,15 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from tests.workers.arriving import MR, PACS, receive
 from workers.arrival_store import ArrivalStore
 from workers.arrivals import Arrival, ArrivalState, Verdict
+from workers.database import migrate, open_engine
 
 ACCEPTED = Verdict(ArrivalState.ACCEPTED, evidence="as many as its sender has")
 
@@ -211,3 +213,19 @@ def test_arrivals_keep_their_order_whatever_the_clock_says(engine: Engine) -> No
     late = find_only(earlier)
 
     assert [one.id for one in earlier.find_earlier(late)] == [first.id]
+
+
+def test_a_study_s_series_are_counted_by_an_index(tmp_path: Path) -> None:
+    """They are whenever a series comes, among all that ever came."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'oarlock.sqlite'}")
+    migrate(engine)
+    asked: list[tuple[str, object]] = []
+    event.listen(engine, "before_cursor_execute", lambda *said: asked.append(said[2:4]))
+
+    ArrivalStore(engine).count_series("1.2.3", ["1.2.3.4"])
+
+    ((statement, parameters),) = [one for one in asked if "count(" in one[0]]
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    engine.dispose()
+    assert "USING INDEX arrivals_study" in str(plan)
