@@ -65,7 +65,8 @@ BATCH_NORMALISED = {
     "intensity": {"hu_range": [-200.0, 300.0]},
     "optimiser": {"kind": "adamw", "learning_rate": 3.0e-2},
 }
-SMALL_WINDOW = {**WEIGHED, "patch": [32, 32, 32], "overlap": 0.25}
+ANYWHERE = {"sampling": {"centre": "voxels", "foreground_share": 0.75, "jitter_mm": 5.0}}
+SMALL_WINDOW = {**WEIGHED, **ANYWHERE, "patch": [32, 32, 32], "overlap": 0.25}
 FUSION = {
     **SMALL_WINDOW,
     "optimiser": {"kind": "adam", "learning_rate": 8.0e-3},
@@ -118,12 +119,14 @@ SYSTEMS = (
             "localizer": {
                 "spacing_mm": [6.0, 8.0, 8.0],
                 **WEIGHED,
+                **ANYWHERE,
                 "patch": [16, 24, 24],
                 **BATCH_NORMALISED,
                 "arguments": {"widths": [8, 16, 16]},
                 "steps": 80,
             },
             "segmenter": {
+                **ANYWHERE,
                 "patch": [16, 24, 24],
                 "overlap": 0.25,
                 **BATCH_NORMALISED,
