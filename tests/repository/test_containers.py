@@ -25,12 +25,26 @@ SET_BY_THE_COMPOSITION = {
     "dimse_host": "all addresses of its container",
     "dimse_port": "the one that is published",
 }
+ReadServices = Callable[..., dict[str, Any]]
 RUNTIMES = {"onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "torch", "monai"}
 
 
 @pytest.fixture
 def project(repository: Path) -> dict[str, Any]:
     return tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture
+def read_services(repository: Path, find_tool: Callable[[str], str]) -> ReadServices:
+    """What the composition comes to, service by service, with variables besides the password."""
+
+    def read(**variables: str) -> dict[str, Any]:
+        environment = {**os.environ, **variables, "POSTGRES_PASSWORD": "secret"}
+        result = _compose(find_tool, repository, environment, "--profile", "*", "config")
+        services: dict[str, Any] = yaml.safe_load(result.stdout)["services"]
+        return services
+
+    return read
 
 
 def test_the_dockerfile_has_no_fault_that_hadolint_knows(
@@ -46,21 +60,16 @@ def test_the_dockerfile_has_no_fault_that_hadolint_knows(
     assert (result.returncode, result.stdout) == (0, "")
 
 
-def test_the_composition_is_valid_and_complete(
-    repository: Path, find_tool: Callable[[str], str]
-) -> None:
+def test_the_composition_is_valid_and_complete(read_services: ReadServices) -> None:
     """One file runs service, DICOM node, both kinds of worker, the queue and the database."""
-    environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
-
-    result = _compose(find_tool, repository, environment, "--profile", "*", "config")
-    services = yaml.safe_load(result.stdout)["services"]
+    services = read_services()
 
     assert set(services) == {"service", "dimse", "worker", "worker-gpu", "redis", "postgres"}
     assert all(services[name]["restart"] == "unless-stopped" for name in services)
 
 
 def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
-    repository: Path, find_tool: Callable[[str], str]
+    read_services: ReadServices,
 ) -> None:
     """A site that sets one would believe that it holds."""
     audited = {n for n in Settings.model_fields if n.startswith("audit_")}
@@ -75,10 +84,8 @@ def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
         "worker": {*everywhere, "model_keys", ENCRYPTION},
     }
     values = {f"OARLOCK_{name.upper()}": f"our-{name}" for name in set().union(*wanted.values())}
-    environment = {**os.environ, **values, "POSTGRES_PASSWORD": "secret"}
 
-    result = _compose(find_tool, repository, environment, "--profile", "*", "config")
-    services = yaml.safe_load(result.stdout)["services"]
+    services = read_services(**values)
 
     for service, names in wanted.items():
         found = services[service]["environment"]
@@ -89,13 +96,9 @@ def test_no_setting_of_security_is_dropped_on_the_way_to_a_container(
         assert keys.isdisjoint(services[service]["environment"]), service
 
 
-def test_no_worker_has_the_volume_of_the_identities_key(
-    repository: Path, find_tool: Callable[[str], str]
-) -> None:
+def test_no_worker_has_the_volume_of_the_identities_key(read_services: ReadServices) -> None:
     """Service and DICOM node share it: what one hides, the other restores."""
-    environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
-    result = _compose(find_tool, repository, environment, "--profile", "*", "config")
-    services = yaml.safe_load(result.stdout)["services"]
+    services = read_services()
 
     targets = {
         name: {_find_target(volume) for volume in service["volumes"]}
@@ -108,14 +111,12 @@ def test_no_worker_has_the_volume_of_the_identities_key(
 
 
 def test_a_setting_that_a_site_leaves_out_is_unset_in_a_container(
-    repository: Path, find_tool: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    read_services: ReadServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The composition passes it on empty."""
     for name in [name for name in os.environ if name.startswith("OARLOCK_")]:
         monkeypatch.delenv(name)
-    environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
-    result = _compose(find_tool, repository, environment, "--profile", "*", "config")
-    services = yaml.safe_load(result.stdout)["services"]
+    services = read_services()
 
     for name in ("service", "dimse", "worker"):
         for key, value in services[name]["environment"].items():
@@ -131,12 +132,9 @@ def test_a_setting_that_a_site_leaves_out_is_unset_in_a_container(
         assert {field: getattr(settings, field) for field in parts} == left, name
 
 
-def test_every_container_is_confined(repository: Path, find_tool: Callable[[str], str]) -> None:
+def test_every_container_is_confined(read_services: ReadServices) -> None:
     """No rights beyond its user's, none to gain, and no file to change but those of its volumes."""
-    environment = {**os.environ, "POSTGRES_PASSWORD": "secret"}
-
-    result = _compose(find_tool, repository, environment, "--profile", "gpu", "config")
-    services = yaml.safe_load(result.stdout)["services"]
+    services = read_services()
 
     assert len(services) == 6
     for name, service in services.items():
