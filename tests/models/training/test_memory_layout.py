@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ import torch
 from models.training.patches import Batch, Patch
 from models.training.recipe_file import read_recipe
 from models.training.runs import memory_layout, start_run
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """With one thread, PyTorch takes a way of its own through a kernel of one voxel, which answers
+    channels first whatever it is given; other tests of this process may have left one.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", ["3d-msf", "oarfocalfusenet", "lyu-segmenter"])
