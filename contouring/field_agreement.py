@@ -16,22 +16,26 @@ from contouring.field_voxels import IN_SLICE, Box, read_field
 from contouring.masks import StructureField
 from contouring.rasters import dice, fill_rings
 from contouring.slice_planes import SlicePlanes
+from contouring.slivers import measure_difference_mm2
 from contouring.structure_set_reader import ReadContour
 
 # Simplified by 0.1 mm, then moved to hold the same area, then rounded to 0.001 mm.
 DRAWN_MM = 0.15
 # Parts below 0.5 mm² are not drawn: at most two voxel centres, or twice that area of fine pixels.
 SPECK_VOXELS, SPECK_MM2 = 2, 1.0
+# A sliver is smaller than a speck, or than a quarter of the pixel that it passes for.
+SLIVER_PIXELS = 0.25
+SLIVERS = 50  # strays that are looked at closely: more of them are no slivers
 
 
 @dataclass(frozen=True)
 class Agreement:
     """A structure in the file and in its field, at voxel centres, less specks that are not drawn.
 
-    `dice_off_lines`: with voxels within `DRAWN_MM` of a line taken as agreeing; `strays`: voxels
-    that then still disagree, `furthest_mm` how far from any line (infinite on a slice without
-    one); `voxels`: of the field; `by_chance_cm3`: how much the volumes differ at most because so
-    near to a line a voxel may fall on either side.
+    `dice_off_lines`: with voxels within `DRAWN_MM` of a line, or in a sliver, taken as agreeing;
+    `strays`: voxels that then still disagree, `furthest_mm` how far from any line (infinite on a
+    slice without one); `voxels`: of the field; `by_chance_cm3`: how much the volumes differ at most
+    because so near to a line a voxel may fall on either side.
     """
 
     file_cm3: float
@@ -54,7 +58,9 @@ def compare(
     in_file = _filled(rings, box)
     in_field = _drawable(reached.within(box, in_file), in_file, _pixel_mm2(planes))
     voxel_cm3 = _voxel_cm3(planes)[box[0]]
-    strays_mm = _strays_mm(in_file, in_field, rings, box, planes)
+    voxels, away_mm = _strays(in_file, in_field, rings, box, planes)
+    is_stray = ~_are_slivers(voxels, rings, planes, selected)
+    strays_mm = away_mm[is_stray]
     total = int(in_file.sum()) + int(in_field.sum())
     return Agreement(
         file_cm3=float(in_file.sum(axis=(1, 2)) @ voxel_cm3),
@@ -124,24 +130,43 @@ def _filled(rings: dict[int, list[FloatArray]], box: Box) -> NDArray[np.bool_]:
     )
 
 
-def _strays_mm(
+def _strays(
     in_file: NDArray[np.bool_],
     in_field: NDArray[np.bool_],
     rings: dict[int, list[FloatArray]],
     box: Box,
     planes: SlicePlanes,
-) -> FloatArray:
-    """(n,) distances from any line of the voxels that disagree for no good reason."""
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """(n, 3) voxels that disagree off the lines, and (n,) their distances from any."""
     spacing_mm = np.array(planes.series.grid.pixel_spacing_mm)
     differing = np.argwhere(in_file != in_field) + [side.start for side in box]
-    distances: list[FloatArray] = []
+    away_mm = np.full(len(differing), np.inf)  # where there is no line at all
     for index in np.unique(differing[:, 0]):
-        points = shapely.points(differing[differing[:, 0] == index, 1:] * spacing_mm)
+        is_here = differing[:, 0] == index
+        points = shapely.points(differing[is_here, 1:] * spacing_mm)
         lines = [shapely.LinearRing(ring * spacing_mm) for ring in rings.get(int(index), [])]
-        away = shapely.distance(points, shapely.MultiLineString(lines))
-        distances.append(np.nan_to_num(away, nan=np.inf))  # no line at all
-    all_mm = np.concatenate([np.empty(0), *distances])
-    return np.asarray(all_mm[all_mm > DRAWN_MM])
+        if lines:
+            away_mm[is_here] = shapely.distance(points, shapely.MultiLineString(lines))
+    return differing[away_mm > DRAWN_MM], away_mm[away_mm > DRAWN_MM]
+
+
+def _are_slivers(
+    voxels: NDArray[np.intp],
+    rings: dict[int, list[FloatArray]],
+    planes: SlicePlanes,
+    selected: StructureField,
+) -> NDArray[np.bool_]:
+    """(n,) which voxels stand for no area that would be drawn."""
+    if len(voxels) > SLIVERS:
+        return np.zeros(len(voxels), bool)
+    areas_mm2 = [
+        measure_difference_mm2(
+            (int(z), int(y), int(x)), rings.get(int(z), []), selected, planes.series.grid, DRAWN_MM
+        )
+        for z, y, x in voxels
+    ]
+    largest_mm2 = max(SPECK_MM2, SLIVER_PIXELS * _pixel_mm2(planes))
+    return np.array(areas_mm2) <= largest_mm2
 
 
 def _by_chance_cm3(rings: dict[int, list[FloatArray]], planes: SlicePlanes) -> float:

@@ -75,6 +75,28 @@ def read_field(selected: StructureField, grid: Grid) -> FieldVoxels:
     return FieldVoxels(box, inside, is_zero & ndimage.binary_dilation(inside, IN_SLICE))
 
 
+def read_places(
+    selected: StructureField, grid: Grid, slice_index: int, rows: FloatArray, columns: FloatArray
+) -> NDArray[np.bool_]:
+    """Whether places between voxel centres of one slice lie inside: (rows, columns).
+
+    `rows`, `columns`: ascending indices, whole numbers at the centres.
+    """
+    row_mm, column_mm = grid.pixel_spacing_mm
+    slices_mm = _voxels_mm(grid)[0]
+    places_mm = (slices_mm[[slice_index]], rows * row_mm, columns * column_mm)
+    samples_mm = selected.lattice.axes_mm
+    inside = np.zeros((1, len(rows), len(columns)), bool)
+    reached = [_reached(*axis) for axis in zip(places_mm, samples_mm, strict=True)]
+    if all(side.stop > side.start for side in reached):
+        z_mm, y_mm, x_mm = (axis[side] for axis, side in zip(places_mm, reached, strict=True))
+        near = tuple(_near(*axis) for axis in zip(samples_mm, (z_mm, y_mm, x_mm), strict=True))
+        near_z, near_y, near_x = (axis[side] for axis, side in zip(samples_mm, near, strict=True))
+        field = _along_scan(selected)[near].astype(np.float64)
+        inside[tuple(reached)] = _judge(field, (near_z, near_y, near_x), (z_mm, y_mm, x_mm))[0]
+    return np.asarray(inside[0])
+
+
 def _voxels_mm(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Slices, rows and columns as distances from the first voxel's centre."""
     normal = np.cross(grid.row_direction, grid.column_direction)

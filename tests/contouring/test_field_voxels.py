@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contouring.field_samples import sample_planes
-from contouring.field_voxels import read_field
+from contouring.field_voxels import read_field, read_places
 from contouring.lattice import Lattice
 from contouring.masks import StructureField
 from contouring.outlines import trace_outlines
@@ -136,3 +136,19 @@ def test_a_lattice_between_the_voxels_reaches_none() -> None:
     voxels = read_field(StructureField(ORGAN, np.ones((1, 1, 1), np.float32), lattice), grid)
 
     assert voxels.inside.size == 0
+
+
+@pytest.mark.parametrize("scan", SCANS_AND_OBLIQUE, ids=name_of)
+def test_between_voxels_it_is_what_is_traced(scan: Scan) -> None:
+    """At any place of a slice, also where no sample reaches."""
+    grid = grid_of(scan)
+    selected = field_of(SHAPE, ORGAN, scan, spacing_mm=2.7)
+    rows, columns = np.arange(-1.0, grid.rows, 0.37), np.arange(-1.0, grid.columns, 0.41)
+    row_mm, column_mm = grid.pixel_spacing_mm
+    places_mm = (grid.axes_mm[0], rows * row_mm, columns * column_mm)
+    drawn = np.stack(list(sample_planes(selected, places_mm))) > 0
+
+    found = np.stack([read_places(selected, grid, k, rows, columns) for k in range(len(drawn))])
+
+    assert np.array_equal(found, drawn)
+    assert found.any()
