@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from models.training.curves import CurveRow
+    from models.training.train import Report
 
 MOST_WORKERS = 8  # that read and prepare cases: more only wait for the disk
 
@@ -94,8 +95,10 @@ def train(  # noqa: PLR0913 - the options of a command, each given by its name
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str], Callable[[CurveRow], None]]]:
+def _bars() -> Iterator[Callable[[str], Report]]:
     """A bar per training on a terminal; elsewhere a line whenever there is something to tell."""
+    from models.training.prepared_cases import Preparation
+
     columns = (
         TextColumn("{task.description:>9}"),
         BarColumn(),
@@ -104,20 +107,26 @@ def _bars() -> Iterator[Callable[[str], Callable[[CurveRow], None]]]:
     )
     with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
 
-        def announce(title: str) -> Callable[[CurveRow], None]:
+        def announce(title: str) -> Report:
             task = progress.add_task(title, total=None, found="")
 
-            def report(row: CurveRow) -> None:
-                progress.update(task, completed=row.step, total=row.steps)
-                if row.loss is None:
-                    return
-                found = f"loss {row.loss:.4f}"
-                if not math.isnan(row.dice):
-                    found += f", Dice {row.dice:.4f}"
+            def say(found: str, line: str) -> None:
                 progress.update(task, found=found)
                 if not err.is_terminal:
-                    line = f"{title}: step {row.step} of {row.steps}, {found}"
-                    err.print(line, highlight=False, soft_wrap=True)
+                    err.print(f"{title}: {line}", highlight=False, soft_wrap=True)
+
+            def report(told: Preparation | CurveRow) -> None:
+                if isinstance(told, Preparation):
+                    progress.update(task, completed=told.done, total=told.cases)
+                    if told.done == 0:
+                        say("cases prepared", f"preparing {told.cases} cases")
+                    return
+                progress.update(task, completed=told.step, total=told.steps)
+                if told.loss is not None:
+                    found = f"loss {told.loss:.4f}"
+                    if not math.isnan(told.dice):
+                        found += f", Dice {told.dice:.4f}"
+                    say(found, f"step {told.step} of {told.steps}, {found}")
 
             return report
 

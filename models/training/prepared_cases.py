@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -119,11 +120,20 @@ class PrepareCase(Transform):
             raise DatasetError(f"{entry.image}: {error}") from None
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """How many of the cases are ready to draw patches from."""
+
+    done: int
+    cases: int
+
+
 class PreparedCases(Sequence[PreparedCase]):
     """Cases of a data set on which something was drawn, each prepared once.
 
     In memory, or with `cache`, a folder, on disk: for data sets that are larger than the memory.
-    On a GPU the arrays are held there where they fit into half of what is free.
+    On a GPU the arrays are held there where they fit into half of what is free. `report` is told
+    of each case that goes into the memory: where a coarse network marks them it takes minutes.
     """
 
     def __init__(
@@ -133,6 +143,7 @@ class PreparedCases(Sequence[PreparedCase]):
         device: torch.device,
         cache: Path | None = None,
         workers: int = 1,
+        report: Callable[[Preparation], None] = lambda preparation: None,
     ) -> None:
         self.names = [entry.name for entry in entries]
         self.drawn = [entry.drawn for entry in entries]
@@ -146,10 +157,9 @@ class PreparedCases(Sequence[PreparedCase]):
         if not entries:  # as where a recipe asks for no validation; MONAI's cache divides by them
             self._cases = []
             return
+        counted = Compose([prepare, _Counter(len(entries), report)])
         with _own_errors():
-            stored = CacheDataset(
-                list(entries), Compose([prepare]), num_workers=workers, progress=False
-            )
+            stored = CacheDataset(list(entries), counted, num_workers=workers, progress=False)
         cases = [PreparedCase(**fields) for fields in (stored[k] for k in range(len(stored)))]
         if device.type == "cuda" and _fit(cases, device):
             cases = [case.to(device) for case in cases]
@@ -162,6 +172,21 @@ class PreparedCases(Sequence[PreparedCase]):
         with _own_errors():
             found = self._cases[index]
         return PreparedCase(**found) if isinstance(found, dict) else found
+
+
+class _Counter(Transform):
+    """Passes on what it is given; cases are prepared in several threads."""
+
+    def __init__(self, cases: int, report: Callable[[Preparation], None]) -> None:
+        self._cases, self._report = cases, report
+        self._done, self._lock = 0, threading.Lock()
+        report(Preparation(0, cases))
+
+    def __call__(self, fields: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self._done += 1
+            self._report(Preparation(self._done, self._cases))
+        return fields
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from models.training.candidate_regions import build_marker
 from models.training.curves import Curve, CurveRow
 from models.training.dataset import TRAIN, VAL, CaseEntry, Dataset, read_dataset
 from models.training.patches import Batch, PatchSampler
-from models.training.prepared_cases import PrepareCase, PreparedCases
+from models.training.prepared_cases import Preparation, PrepareCase, PreparedCases
 from models.training.recipe_file import Recipe, RecipeError
 from models.training.run_facts import RunFacts, write_facts
 from models.training.runs import (
@@ -33,7 +33,7 @@ from models.training.served_weights import is_bundle, take_served_weights
 from models.training.validation import autocast, validation_dice
 
 MEASURED_BATCHES = 32  # on which a bundle's normalisations are measured
-Report = Callable[[CurveRow], None]
+Report = Callable[[Preparation | CurveRow], None]
 
 
 class DivergedError(RecipeError):
@@ -65,18 +65,19 @@ def train(
     sources: Sources,
     run: Path,
     device: str = "cpu",
-    report: Report = lambda row: None,
+    report: Report = lambda told: None,
 ) -> RunFacts:
     """Runs to the recipe's steps; writes the checkpoint and the curve into `run` as it goes.
 
-    `report` is called after every step, with the step's place and, where there is one, its result.
+    `report` is called for every case that was prepared, and after every step, with the step's place
+    and, where there is one, its result.
     """
     place = torch.device(device)
     if place.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
     dataset = read_dataset(sources.data)
-    learned, judged = _prepare(recipe, dataset, sources, place)
+    learned, judged = _prepare(recipe, dataset, sources, place, report)
     torch.manual_seed(recipe.seed)
     sampler = PatchSampler(recipe, place)
     initial = [_checkpoint(path, recipe, learned, sampler, run) for path in sources.initial]
@@ -112,7 +113,7 @@ def train(
 
 
 def _prepare(
-    recipe: Recipe, dataset: Dataset, sources: Sources, device: torch.device
+    recipe: Recipe, dataset: Dataset, sources: Sources, device: torch.device, report: Report
 ) -> tuple[PreparedCases, PreparedCases]:
     marker = build_marker(recipe, sources.coarse, device)
     prepare = PrepareCase(dataset, recipe, marker)
@@ -128,8 +129,8 @@ def _prepare(
         )
     judged = _drawn(dataset.cases(VAL), recipe)[: recipe.validation.cases]
     return (
-        PreparedCases(learned, prepare, device, sources.cache, sources.workers),
-        PreparedCases(judged, prepare, device, sources.cache, sources.workers),
+        PreparedCases(learned, prepare, device, sources.cache, sources.workers, report),
+        PreparedCases(judged, prepare, device, sources.cache, sources.workers, report),
     )
 
 

@@ -39,6 +39,7 @@ def test_a_recipe_is_trained_into_a_run(tmp_path: Path, recipe: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "2 steps on 1 cases" in done.stdout
+    assert "preparing 1 cases" in done.stderr
     assert "step 2 of 2, loss" in done.stderr
     kept, _ = load_network(tmp_path / "run")
     assert (kept.steps, kept.seed) == (2, 3)

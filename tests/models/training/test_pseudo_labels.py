@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the training extra")
 from torch import nn  # noqa: E402 - torch may be missing outside CI
 
 from models.training.cases import read_cases  # noqa: E402
+from models.training.curves import CurveRow  # noqa: E402
 from models.training.patches import PatchSampler  # noqa: E402
 from models.training.pseudo_labels import completed_labels, self_train  # noqa: E402
 from models.training.recipe_file import RecipeError  # noqa: E402
@@ -81,7 +82,7 @@ def test_rounds_complete_the_cases_and_spare_those_held_out(data: Path, tmp_path
     trained: list[str] = []
 
     def announce(title: str) -> Report:
-        return lambda row: trained.append(title)
+        return lambda told: trained.append(title) if isinstance(told, CurveRow) else None
 
     facts = self_train(recipe, Sources(data), tmp_path / "run", "cpu", 1, announce)
     self_train(recipe, Sources(data), tmp_path / "run", "cpu", 1, announce)

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="needs the training extra")
 
 from models.training.curves import CurveRow  # noqa: E402 - torch may be missing outside CI
 from models.training.dataset import DatasetError  # noqa: E402
-from models.training.prepared_cases import PreparedCase  # noqa: E402
+from models.training.prepared_cases import Preparation, PreparedCase  # noqa: E402
 from models.training.recipe_file import (  # noqa: E402
     Recipe,
     RecipeError,
@@ -57,8 +57,8 @@ def weights(run: Path) -> dict[str, Any]:
 def train_and_break_off(recipe: Recipe, data: Path, run: Path, after: int) -> None:
     """As a power cut would: the step after `after` is never written."""
 
-    def report(row: CurveRow) -> None:
-        if row.step > after:
+    def report(told: Preparation | CurveRow) -> None:
+        if isinstance(told, CurveRow) and told.step > after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -91,6 +91,20 @@ def test_a_run_says_what_it_was_learned_from_and_on(data: Path, tmp_path: Path) 
     assert written["seconds"] > 0
     assert list(rows[0]) == ["step", "loss", "learning_rate", "validation_dice", "seconds"]
     assert all(float(row["loss"]) > 0 and 0 <= float(row["validation_dice"]) <= 1 for row in rows)
+
+
+def test_cases_are_counted_while_they_are_prepared(data: Path, tmp_path: Path) -> None:
+    """With a coarse network that takes minutes, and looks like a program that hangs."""
+    told: list[Preparation | CurveRow] = []
+
+    train(phantom_recipe(**SMALL), Sources(data, workers=2), tmp_path / "run", report=told.append)
+
+    learned, judged = (
+        [Preparation(done, 3) for done in range(4)],
+        [Preparation(done, 1) for done in range(2)],
+    )
+    assert told[:6] == learned + judged
+    assert all(isinstance(row, CurveRow) for row in told[6:])
 
 
 def test_a_phantom_is_learned(data: Path, tmp_path: Path) -> None:
