@@ -17,7 +17,7 @@ from contouring.notices import Notice
 from contouring.preview import draw_preview
 from contouring.provenance import Origin, Stamp
 from contouring.recipe import Cascade
-from contouring.roi import Region, find_region
+from contouring.roi import Region, body_region, find_region
 from contouring.template import Template
 from contouring.volume import CTVolume, build_volume
 
@@ -113,9 +113,9 @@ def _tell(drafts: Sequence[Draft]) -> tuple[Notice, ...]:
 
 
 def _localize(ct: CTVolume, cascade: Cascade, watch: Stopwatch) -> Region | None:
-    """None where the cascade has no localizer: the segmenter sees the whole scan."""
+    """None where the segmenter sees the whole scan."""
     if cascade.localizer is None:
-        return None
+        return body_region(ct) if cascade.segmenter.crops_to_body else None
     with watch.stage("localize") as done:
         region = find_region(ct, cascade.localizer, done)
     if region is None:

@@ -179,10 +179,14 @@ class Localizer:
 
 @dataclass(frozen=True)
 class Segmenter:
-    """The fine network: one channel per structure, background first."""
+    """The fine network: one channel per structure, background first.
+
+    `crops_to_body`: without a localizer, it is shown the box around the patient alone.
+    """
 
     stage: Stage
     predictor: Predictor
+    crops_to_body: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,8 +210,9 @@ class Cascade:
     @property
     def plan(self) -> str:
         """How its networks see a scan."""
-        fine = f"segmenter {self.segmenter.stage.plan}"
-        if self.localizer is None:
-            return fine
-        shown = " of the body's box" if self.localizer.crops_to_body else ""
-        return f"localizer {self.localizer.stage.plan}{shown}; {fine}"
+        fine = f"segmenter {_shown(self.segmenter)}"
+        return fine if self.localizer is None else f"localizer {_shown(self.localizer)}; {fine}"
+
+
+def _shown(network: Localizer | Segmenter) -> str:
+    return network.stage.plan + (" of the body's box" if network.crops_to_body else "")

@@ -42,6 +42,12 @@ class Region:
         return lattice.to_canonical(slices[:, None, None] & rows[:, None] & columns)
 
 
+def body_region(ct: CTVolume) -> Region:
+    """The box around the patient's body."""
+    box = find_body_box(ct)
+    return Region(box, _share(box, ct.grid))
+
+
 def find_region(ct: CTVolume, localizer: Localizer, done: FractionDone) -> Region | None:
     """Around what the localizer found, as its rule has it; None if it found nothing."""
     seen = find_body_box(ct) if localizer.crops_to_body else None

@@ -164,7 +164,8 @@ class StageCard(_Strict):
     `own_within`: an axis along which the scan's own spacing differs from `spacing_mm` by no more
     than this factor is not resampled. `longest_window`: up to which the windows may grow where the
     region is then covered by fewer voxels; not for networks with statistics of a window.
-    `overlap_curve`: what was measured of other overlaps than the one that is used.
+    `overlap_curve`: what was measured of other overlaps than the one that is used. `crops_to_body`:
+    it is shown the box around the patient alone; a segmenter only where there is no localizer.
     """
 
     artifact: Artifact
@@ -180,6 +181,7 @@ class StageCard(_Strict):
     overlap: Annotated[float, Field(ge=0, lt=0.9)] = 0.0
     overlap_curve: tuple[OverlapCard, ...] = ()
     longest_window: tuple[Voxels, Voxels, Voxels] | None = None
+    crops_to_body: bool = False
     intensity: Intensity
     export_tolerance: float | None = None
     export: ExportCard | None = None
@@ -212,8 +214,7 @@ class LocalizerCard(StageCard):
 
     `narrowing`: the segmenter sees a `box` around it, `margin_mm` larger on each side, or only the
     voxels within `dilation_mm` of it: a `mask`. `body_reach_mm`: only what lies within that
-    distance of the patient's body counts. `crops_to_body`: it is shown the box around the patient
-    alone; only with narrowing by a box.
+    distance of the patient's body counts. `crops_to_body` goes with narrowing by a box.
     """
 
     channels: Annotated[int, Field(ge=2, le=255)] = 2
@@ -221,7 +222,6 @@ class LocalizerCard(StageCard):
     margin_mm: tuple[Margin, Margin, Margin] | None = None
     dilation_mm: Margin | None = None
     body_reach_mm: Margin | None = None
-    crops_to_body: bool = False
     minimum_component_cm3: NotNegative = 0.0
 
     @model_validator(mode="after")
@@ -301,6 +301,14 @@ class ModelCard(_Strict):
             raise ValueError("gates: each precision is judged once")
         if "float16" in judged and self.segmenter.half is None:
             raise ValueError("gates: float16 was judged, and the segmenter has no half artifact")
+        return self
+
+    @model_validator(mode="after")
+    def _one_crop(self) -> Self:
+        if self.localizer is not None and self.segmenter.crops_to_body:
+            raise ValueError(
+                "segmenter: crops_to_body goes without a localizer, which narrows the scan itself"
+            )
         return self
 
     @model_validator(mode="after")

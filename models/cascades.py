@@ -45,7 +45,11 @@ def open_cascade(
         checksum=bundle.checksum,
         runtime=", ".join(dict.fromkeys(one.predictor.name for one in networks)),
         localizer=localizer,
-        segmenter=Segmenter(_stage(card.segmenter, fine.predictor, economy), fine.predictor),
+        segmenter=Segmenter(
+            _stage(card.segmenter, fine.predictor, economy),
+            fine.predictor,
+            card.segmenter.crops_to_body,
+        ),
         structures=tuple(_structure(structure) for structure in card.structures),
         anchors=card.anchors,
         warnings=_tell_passed_over(networks),

@@ -147,6 +147,10 @@ def _describe(stage: ExportedStage, artifact: Path) -> dict[str, Any]:
         "overlap": recipe.overlap if part.overlap is None else part.overlap,
         "intensity": recipe.intensity.model_dump(mode="json"),
     }
+    if part.longest_window is not None:
+        card["longest_window"] = list(part.longest_window)
+    if part.crops_to_body:
+        card["crops_to_body"] = True
     return card
 
 

@@ -29,12 +29,15 @@ class NetworkPart(_Strict):
     `recipe`: what it is trained by, for the reader; the run that is exported holds its own.
     `axes`: `dynamic` lets a window shrink to a scan smaller than it, and grow; `fixed` for networks
     whose answer depends on the window's size. `window`, `overlap`: other than the recipe's.
+    `longest_window`, `crops_to_body`: as in a card (`models.card.StageCard`).
     """
 
     recipe: Name
     axes: Literal["fixed", "dynamic"] = "dynamic"
     window: tuple[int, int, int] | None = None
     overlap: Annotated[float, Field(ge=0, lt=0.9)] | None = None
+    longest_window: tuple[int, int, int] | None = None
+    crops_to_body: bool = False
 
 
 class LocalizerPart(NetworkPart):

@@ -265,6 +265,23 @@ def test_both_ways_of_narrowing_and_none_give_the_same_contours(
     assert 0 < by_mask < by_box < 1
 
 
+def test_without_a_localizer_the_air_of_a_wide_field_may_be_left_out(tmp_path: Path) -> None:
+    """The contours are the same; the report says how much of the scan was looked at."""
+    write_small_series(tmp_path, scan=replace(SMALL_SCAN, rows=160, columns=192))
+    whole = bone(None, 300.0)
+    cropped = replace(whole, segmenter=replace(whole.segmenter, crops_to_body=True))
+    series = read_series(tmp_path)
+
+    plain, within = (contour_series(series, cascade, STAMP) for cascade in (whole, cropped))
+
+    (wanted,), (found,) = plain.outputs[0].accounts, within.outputs[0].accounts
+    assert found.volume_cm3 == pytest.approx(wanted.volume_cm3, rel=1e-4)
+    assert (found.slices, found.contours) == (wanted.slices, wanted.contours)
+    assert within.region_share is not None
+    assert 0.02 < within.region_share < 0.5
+    assert "of the body's box" in cropped.plan
+
+
 def test_a_network_of_two_dimensions_draws_what_one_of_three_does(tmp_path: Path) -> None:
     """Of a voxel's own value, which needs no neighbours; slices go through the same line."""
     write_small_series(tmp_path)

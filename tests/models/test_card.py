@@ -197,6 +197,10 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
         ),
         "narrowing by a box",
     ),
+    "a crop beside a localizer": (
+        lambda c: (c.update(localizer=localizer()), c["segmenter"].update(crops_to_body=True)),
+        "goes without a localizer",
+    ),
     "an anchor that is not there": (
         lambda c: c.update(anchors=["Liver"]),
         "Liver is no structure of this card",

@@ -128,6 +128,21 @@ def test_the_anchors_of_a_system_go_into_the_card(runs: Mapping[Any, Path], tmp_
     assert read_bundle(made.folder).card.anchors == (STRUCTURES[0],)
 
 
+def test_what_a_system_says_of_its_windows_goes_into_the_card(
+    runs: Mapping[Any, Path], tmp_path: Path
+) -> None:
+    """A segmenter alone, in windows that may grow, shown no more air than there must be."""
+    recipe, _ = load_network(runs["segmenter"])
+    longest = tuple(side + recipe.multiple_of for side in recipe.patch)
+    part = SYSTEM["segmenter"] | {"longest_window": longest, "crops_to_body": True}
+    alone = _system(segmenter=part)
+
+    made = export_bundle(alone, {"segmenter": runs["segmenter"]}, tmp_path / "bundle")
+
+    segmenter = read_bundle(made.folder).card.segmenter
+    assert (segmenter.longest_window, segmenter.crops_to_body) == (longest, True)
+
+
 def test_a_mask_narrows_by_its_dilation(runs: Mapping[Any, Path], tmp_path: Path) -> None:
     """The cascade of Roth et al.; a box would need margins."""
     made = export_bundle(_system(localizer=MASK), runs, tmp_path / "bundle")

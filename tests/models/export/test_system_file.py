@@ -9,6 +9,7 @@ import yaml
 
 pytest.importorskip("torch", reason="needs the training extra")
 
+from models.bundles import RELEASED, read_bundle
 from models.export.onnx_export import ExportError
 from models.export.system_file import read_system, shipped_systems
 from models.training.recipe_file import read_recipe
@@ -42,6 +43,18 @@ def test_a_shipped_system_names_recipes_of_its_stages(name: str) -> None:
         stage: stage for stage in named
     }
     assert system.name == name
+
+
+def test_the_release_is_exported_as_its_card_says() -> None:
+    """What was measured and set by hand would be lost with the next export."""
+    system, card = read_system("hn-oar"), read_bundle(RELEASED / "hn-oar").card
+
+    assert system.localizer is not None
+    assert card.localizer is not None
+    for name in ("narrowing", "margin_mm", "minimum_component_cm3", "crops_to_body"):
+        assert getattr(system.localizer, name) == getattr(card.localizer, name), name
+    assert system.segmenter.longest_window == card.segmenter.longest_window
+    assert (system.intended_use.strip(), system.anchors) == (card.intended_use, card.anchors)
 
 
 @pytest.mark.parametrize(
