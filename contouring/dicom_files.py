@@ -23,7 +23,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.filewriter import write_file_meta_info
-from pydicom.hooks import hooks, raw_element_vr
+from pydicom.hooks import hooks, raw_element_value, raw_element_vr
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from pydicom.valuerep import VR
 
@@ -160,7 +160,14 @@ def _find_vr(raw: RawDataElement, data: dict[str, Any], **others: Any) -> None:
         raw_element_vr(raw, data, **others)
 
 
+def _find_value(raw: RawDataElement, data: dict[str, Any], **others: Any) -> None:
+    """A sequence of a known length is parsed on access, wherever in the program that is."""
+    with telling_damage():
+        raw_element_value(raw, data, **others)
+
+
 hooks.register_callback("raw_element_vr", _find_vr)
+hooks.register_callback("raw_element_value", _find_value)
 
 
 def _read_up_to(last_tag: int, path: Path) -> Dataset:

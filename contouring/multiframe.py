@@ -63,7 +63,7 @@ def split_frames(file: SliceHeader) -> list[SliceHeader]:
     """
     try:
         return _split(file)
-    except (*UNREADABLE, OSError) as error:  # the latter for sequences that break off
+    except UNREADABLE as error:
         raise refusal(
             "damaged-header", f"The header of {file.name} cannot be read: {error}"
         ) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from contouring.dicom_files import UNREADABLE, read_description, read_header, telling_damage
+from contouring.dicom_files import UNREADABLE, read_description, read_header
 from contouring.errors import IdentityError, SealedFileError
 from workers.holdings import Holding
 
@@ -49,9 +49,7 @@ def _tell(holding: Holding, read: Callable[[Holding], Attributes]) -> Attributes
         "0020000E": holding.series_instance_uid,
     }
     try:
-        # Sequences are parsed as they are told.
-        with telling_damage():
-            attributes = read(holding)
+        attributes = read(holding)
     except (*UNREADABLE, FileNotFoundError, SealedFileError, IdentityError):
         attributes = {}
     return attributes | {tag: {"vr": "UI", "Value": [uid]} for tag, uid in identity.items()}

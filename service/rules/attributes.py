@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as DicomSequence
 
-from contouring.dicom_files import UNREADABLE, telling_damage
+from contouring.dicom_files import UNREADABLE
 from service.rules.subject import Subject
 
 LONGEST_VALUE = 1024  # characters that are looked at: a header is the sender's to write
@@ -158,8 +158,7 @@ def _vr(tag: int) -> str:
 
 def _read_path(dataset: Dataset, tags: tuple[int, ...]) -> Iterator[str]:
     try:
-        with telling_damage():
-            element = dataset.get(tags[0])
+        element = dataset.get(tags[0])
     except UNREADABLE:  # pydicom decodes on access
         return
     if not isinstance(element, DataElement):

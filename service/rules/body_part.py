@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from contouring.dicom_files import UNREADABLE, telling_damage
+from contouring.dicom_files import UNREADABLE
 from service.rules.body_words import BEGINNINGS, CODES, EXACT, PAIRS, READ_AS, BodyPart, Parts
 
 TEXTS = (
@@ -73,8 +73,7 @@ def _ask(header: Dataset) -> Iterator[tuple[str, Parts]]:
 def _name_region(header: Dataset) -> Parts:
     """By the code, or by its meaning if the code is not known (DICOM PS3.3 10.5)."""
     try:
-        with telling_damage():
-            region = header.AnatomicRegionSequence[0]
+        region = header.AnatomicRegionSequence[0]
     except UNREADABLE:
         return NOTHING
     return CODES.get(_text(region, "CodeValue"), NOTHING) or name_parts(

@@ -41,11 +41,11 @@ def edit(file: Path, **values: Any) -> None:
     dataset.save_as(file)
 
 
-def write_raw(file: Path, keyword: str, value: bytes) -> None:
-    """Set an attribute to bytes that pydicom would refuse to write."""
+def write_raw(file: Path, keyword: str, value: bytes, vr: str = "") -> None:
+    """Set an attribute to bytes that pydicom would refuse to write; `vr`: another one than its."""
     dataset = pydicom.dcmread(file)
     tag = Tag(tag_for_keyword(keyword) or 0)
-    element = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
+    element = RawDataElement(tag, vr or dictionary_VR(tag), len(value), value, 0, False, True)
     dataset._dict[tag] = element
     dataset.save_as(file)
 

@@ -243,6 +243,27 @@ def test_damaged_headers_never_raise_anything_but_our_own_errors(tmp_path: Path,
     assert unexpected == []
 
 
+def test_a_sequence_that_breaks_off_in_place_of_any_attribute_is_damage(tmp_path: Path) -> None:
+    """pydicom parses it on access, and raises what a failing disk would."""
+    (file, *others) = write_tiny_series(tmp_path)
+    content = file.read_bytes()
+    left_out, refused = set(), set()
+
+    for keyword in (element.keyword for element in pydicom.dcmread(file)):
+        if keyword in ("SpecificCharacterSet", "PixelData"):  # pydicom reads them as it writes
+            continue
+        file.write_bytes(content)
+        write_raw(file, keyword, b"\xfe\xff\0\xe0", vr="SQ")
+        search = find_series([file, *others])
+        if search.ignored == ("CT0001.dcm: a damaged DICOM file",):
+            left_out.add(keyword)
+        if [one.fault for one in search.refused] == ["damaged-header"]:
+            refused.add(keyword)
+
+    assert left_out >= {"Modality", "ImageType", "PatientID", "SeriesInstanceUID", "SOPClassUID"}
+    assert refused >= {"Rows", "PixelSpacing", "ImagePositionPatient", "StudyDate", "RescaleSlope"}
+
+
 def test_one_folder_gives_one_series(tmp_path: Path) -> None:
     """The command line contours one series at a time, from any depth of folders."""
     write_tiny_series(tmp_path / "deep" / "er")
