@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of one target, or of each in turn: `make fuzz`.
+"""Coverage-guided fuzzing of one target, or of all, as many at a time as cores: `make fuzz`.
 
     python -m tests.fuzz SECONDS [TARGET ...]
 
@@ -7,9 +7,12 @@ What a target finds lies in tests/fuzz/findings/TARGET afterwards; it stays ther
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FINDINGS = Path(__file__).parent / "findings"
@@ -28,21 +31,35 @@ SLOWEST_SECONDS = 5  # of one input
 MOST_MEBIBYTES = 2048
 LONGEST_INPUT = 16 * 1024
 ALONE = "--alone"
+LINES_SHOWN = 40  # of what was found
+PROGRESS = ("\tpulse ", "Done ")  # of libFuzzer: at twice as many inputs each time, and at the end
 
 
 def main(seconds: int, names: tuple[str, ...]) -> int:
     """Fuzz each in a process of its own, for a finding ends it; how many had one."""
-    found = 0
-    for name in names:
-        sys.stdout.write(f"{name}: {seconds} s\n")
-        sys.stdout.flush()
-        command = [sys.executable, "-m", "tests.fuzz", str(seconds), ALONE, name]
-        ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-        lines = ended.stderr.splitlines()
-        shown = lines[-40:] if ended.returncode else [one for one in lines if "Done " in one]
-        sys.stdout.write("\n".join(shown) + "\n")
-        found += ended.returncode != 0
-    return found
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return sum(pool.map(lambda name: _fuzz_apart(seconds, name), names))
+
+
+def _fuzz_apart(seconds: int, name: str) -> bool:
+    """Whether something was found."""
+    _tell(f"{name}: {seconds} s")
+    command = [sys.executable, "-m", "tests.fuzz", str(seconds), ALONE, name]
+    last: deque[str] = deque(maxlen=LINES_SHOWN)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as fuzzer:
+        assert fuzzer.stderr is not None
+        for line in fuzzer.stderr:
+            last.append(line)
+            if any(word in line for word in PROGRESS):
+                _tell(f"{name}: {line.strip()}")
+    if fuzzer.returncode:
+        _tell(f"{name}: found something\n{''.join(last)}")
+    return fuzzer.returncode != 0
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def fuzz(seconds: int, name: str) -> None:
