@@ -188,7 +188,7 @@ def _is_deflated(path: Path) -> bool:
 
 def _read_meta(path: Path) -> FileMetaDataset:
     """As pydicom's own reading of it, of a file that is opened already."""
-    with open_file(path) as file:
+    with telling_damage(), open_file(path) as file:
         read_preamble(file, False)
         group = read_dataset(file, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
     return FileMetaDataset(group)

@@ -12,7 +12,12 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
-from contouring.dicom_files import SERIES_INSTANCE_UID, UNREADABLE, read_identity
+from contouring.dicom_files import (
+    SERIES_INSTANCE_UID,
+    UNREADABLE,
+    read_identity,
+    telling_damage,
+)
 from contouring.dicom_gate import DicomLimits, check_file
 from contouring.errors import DicomLimitError, NotStorableError
 from contouring.multiframe import SLICE_CLASSES
@@ -113,12 +118,13 @@ def _read_head(head: bytes, transfer_syntax: UID) -> Dataset | None:
         is_reached = tag > SERIES_INSTANCE_UID
         return is_reached
 
-    header = read_dataset(
-        BytesIO(head),
-        transfer_syntax.is_implicit_VR,
-        transfer_syntax.is_little_endian,
-        stop_when=is_behind,
-    )
+    with telling_damage():
+        header = read_dataset(
+            BytesIO(head),
+            transfer_syntax.is_implicit_VR,
+            transfer_syntax.is_little_endian,
+            stop_when=is_behind,
+        )
     return header if is_reached else None
 
 
