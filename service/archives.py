@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from contouring.errors import BrokenZipError, UnsafeZipError, UploadTooLargeError
@@ -23,6 +26,16 @@ DIRECTORY_BYTES_PER_ENTRY = 512
 """Generous: 46 bytes and a name. The directory is read whole, so its size is bounded first."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 0x1
+# What zipfile raises over damaged archives; ValueError: also for names that are no UTF-8.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    NotImplementedError,
+    ValueError,
+)
 
 
 def is_zip(file: StagedFile) -> bool:
@@ -34,13 +47,12 @@ def is_zip(file: StagedFile) -> bool:
 def unpack(archive: StagedFile, folder: Path, limits: Settings) -> tuple[StagedFile, ...]:
     """The files of a zip, staged in `folder`; the zip itself is removed."""
     _check_directory_size(archive, limits)
-    try:
-        with open_file(archive.path) as file, zipfile.ZipFile(file) as opened:
+    with open_file(archive.path) as file:
+        with _telling_damage(archive):
+            opened = zipfile.ZipFile(file)
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
-            _check_entries(archive, entries, limits)
-            files = _unpack_entries(archive, opened, entries, folder, limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise BrokenZipError(archive.name, str(error) or "it ends too early") from error
+        _check_entries(archive, entries, limits)
+        files = _unpack_entries(archive, opened, entries, folder, limits)
     archive.path.unlink()
     return files
 
@@ -57,14 +69,37 @@ def _unpack_entries(
     for number, entry in enumerate(entries, start=1):
         # The archive itself is file 1 of the upload.
         writer = StagedFileWriter(folder, number + 1, f"{archive.name}/{entry.filename}")
-        with opened.open(entry) as source:
-            while piece := source.read(PIECE_BYTES):
-                left -= len(piece)
-                if left < 0:
-                    raise _inflated_too_large(archive, limits)
-                writer.write(piece)
+        for piece in _read_entry(archive, opened, entry):
+            left -= len(piece)
+            if left < 0:
+                raise _inflated_too_large(archive, limits)
+            writer.write(piece)
         files.append(writer.close())
     return tuple(files)
+
+
+def _read_entry(
+    archive: StagedFile, opened: zipfile.ZipFile, entry: zipfile.ZipInfo
+) -> Iterator[bytes]:
+    with _telling_damage(archive), opened.open(entry) as source:
+        while piece := source.read(PIECE_BYTES):
+            yield piece
+
+
+@contextmanager
+def _telling_damage(archive: StagedFile) -> Iterator[None]:
+    """Nothing is written in the block: what fails is the archive, or the disk that it is read from.
+
+    zipfile seeks to wherever an archive says, also ahead of its beginning (EINVAL).
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        raise BrokenZipError(archive.name, str(error) or "it ends too early") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise BrokenZipError(archive.name, "it points to ahead of its beginning") from error
 
 
 def _check_directory_size(archive: StagedFile, limits: Settings) -> None:

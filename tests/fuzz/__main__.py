@@ -20,6 +20,7 @@ YAML = ("models", "yaml")
 PACKAGES = {
     "gate": ("contouring", "pydicom.filereader", "pydicom.dataset", "pydicom.values"),
     "multipart": ("service.multipart_parts", "python_multipart"),
+    "zip": ("service.archives", "zipfile"),
     "card": YAML,
     "rules": (*YAML, "service.rules"),
     "template": YAML,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +15,30 @@ from contouring.dicom_files import PREAMBLE
 from contouring.dicom_gate import DicomLimits, check_file
 from contouring.dicom_series import find_series
 from contouring.errors import (
+    BrokenZipError,
     InvalidConfigurationError,
     InvalidTemplateError,
     NotDicomError,
+    UnsafeZipError,
     UnusableInputError,
+    UploadTooLargeError,
 )
 from contouring.lint import lint_structure_set
 from models.card import ModelCard
 from models.template_file import TemplateFile
 from models.yaml_files import read_yaml_file
+from service.archives import unpack
 from service.multipart_parts import BrokenMultipartError, PartSplitter
 from service.rules.rule_set import read_rule_set
+from service.staged_files import StagedFile
 from tests.conftest import REPOSITORY
+from workers.settings import Settings
 
 # Small ones: what a limit costs to reach is tested elsewhere.
 LIMITS = DicomLimits(
     file_bytes=2**20, elements=2000, items=500, value_bytes=2**16, inflate_ratio_bytes=2**20
 )
+ZIP_LIMITS = Settings(zip_entries=20, zip_inflated_bytes=2**20, zip_ratio_bytes=2**16)
 BOUNDARY = b"bound"
 FILE = Path("fuzzed.yaml")
 SCRATCH = tempfile.TemporaryDirectory()
@@ -76,6 +85,20 @@ def run_multipart(content: bytes) -> None:
         return
     assert all(part.is_closed for part in parts)
     assert sum(part.size for part in parts) <= len(content)
+
+
+def run_zip(content: bytes) -> None:
+    """An archive that is sent; nothing of it lies anywhere but in the folder for it."""
+    with tempfile.TemporaryDirectory(dir=SCRATCH.name) as folder:
+        path = Path(folder) / "sent.zip"
+        path.write_bytes(content)
+        target = Path(folder) / "staging"
+        target.mkdir()
+        try:
+            unpacked = unpack(StagedFile(path, path.name, ""), target, ZIP_LIMITS)
+        except (BrokenZipError, UnsafeZipError, UploadTooLargeError):
+            return
+        assert {file.path for file in unpacked} == set(target.iterdir())
 
 
 def run_card(content: bytes) -> None:
@@ -139,6 +162,15 @@ def _seed_multipart() -> Iterator[bytes]:
         yield bytes([size]) + b"\r\n" + part + part + b"--bound--\r\n"
 
 
+def _seed_zip() -> Iterator[bytes]:
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", method) as opened:
+            opened.writestr("folder/slice.dcm", PREAMBLE)
+            opened.writestr("größe", b"content")
+        yield archive.getvalue()
+
+
 def _seed_yaml(pattern: str) -> Callable[[], Iterator[bytes]]:
     def read() -> Iterator[bytes]:
         for path in sorted(REPOSITORY.glob(pattern)):
@@ -168,6 +200,7 @@ def _seed_lint() -> Iterator[bytes]:
 TARGETS = {
     "gate": Target(run_gate, _seed_gate),
     "multipart": Target(run_multipart, _seed_multipart),
+    "zip": Target(run_zip, _seed_zip),
     "card": Target(run_card, _seed_yaml("models/released/*/card.yaml")),
     "rules": Target(run_rules, _seed_rules),
     "template": Target(run_template, _seed_yaml("models/templates/*.yaml")),

@@ -46,6 +46,40 @@ def test_a_zip_whose_content_is_damaged(
 
 
 @pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        (6, b"\xff\x01", "version 25.5"),  # to extract it
+        (8, b"\x20\0", "patched data"),  # a flag
+        (28, b"\0\0", ""),  # length of its name
+        (42, b"\xff\xff\xff\x7f", ""),  # where its content begins
+        (46, b"\xff\xff", "utf-8"),  # its name
+    ],
+)
+def test_a_zip_whose_directory_is_damaged(
+    server: Server, build_zip: Zipper, place: int, value: bytes, reason: str
+) -> None:
+    """Whatever zipfile makes of it: the fault is not the server's."""
+    content = bytearray(build_zip({"größe.dcm": b"content"}))
+    entry = content.index(b"PK\x01\x02")
+    content[entry + place : entry + place + len(value)] = value
+
+    answer = _post(server, {"ct.zip": bytes(content)})
+
+    expect_problem(answer, 400, "broken-zip", "ct.zip", reason)
+
+
+def test_a_zip_whose_content_lies_ahead_of_its_beginning(server: Server, build_zip: Zipper) -> None:
+    """Seeking there fails as a failing disk does."""
+    content = bytearray(build_zip({"slice.dcm": b"content"}))
+    directory = content.index(b"PK\x01\x02")
+    struct.pack_into("<L", content, content.index(b"PK\x05\x06") + 16, directory + 100)
+
+    answer = _post(server, {"ct.zip": bytes(content)})
+
+    expect_problem(answer, 400, "broken-zip", "ct.zip", "ahead of its beginning")
+
+
+@pytest.mark.parametrize(
     "name", ["../escape.dcm", "a/../../escape.dcm", "/tmp/escape.dcm", "..\\escape", "C:\\escape"]
 )
 def test_a_zip_that_points_outside(server: Server, build_zip: Zipper, name: str) -> None:
