@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from pydicom.charset import decode_bytes, python_encoding
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
@@ -37,6 +37,7 @@ VRS = LONG_HEADER_VRS | SHORT_HEADER_VRS
 CHARACTER_SET_VRS = frozenset(["LO", "LT", "PN", "SH", "ST", "UC", "UT"])
 PERSON_NAME_DELIMITERS = {0x5C, 0x5E, 0x3D}
 ESCAPE = b"\x1b"
+TAGS_REMEMBERED = 8192  # more than the dictionary has: strangers' files may have others for ever
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +182,7 @@ def _tag(keyword: str) -> int:
     return tag
 
 
-@cache
+@lru_cache(TAGS_REMEMBERED)
 def _dictionary_vr(tag: int) -> str:
     try:
         return dictionary_VR(tag)

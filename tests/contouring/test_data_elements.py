@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
 from io import BytesIO
 
 import pydicom
@@ -264,3 +266,18 @@ def test_a_broken_deflated_file_is_told() -> None:
 
     assert data.content.elements == {}
     assert data.faults != ()
+
+
+def test_the_tags_of_strangers_are_not_remembered_for_ever() -> None:
+    """A reader that runs for months would hold all that it was ever shown."""
+    tags = [(group, element) for group in (0x4001, 0x4003) for element in range(0x1000, 0x9000)]
+    content = bytes(128) + b"DICM" + b"".join(struct.pack("<HHL", *tag, 0) for tag in tags)
+    tracemalloc.start()
+
+    read = read_data_set(content)
+    assert len(read.content.elements) == len(tags)
+    del read
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 2 * 2**20
