@@ -10,12 +10,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pydicom.dataset
+import pydicom.filewriter
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -166,8 +168,18 @@ def _find_value(raw: RawDataElement, data: dict[str, Any], **others: Any) -> Non
         raw_element_value(raw, data, **others)
 
 
+def _name_no_tag(_tag: object) -> AbstractContextManager[None]:
+    """pydicom puts the whole traceback into an error's message anew at every level of nesting.
+
+    The message more than doubles each time: damage 17 sequences deep made 20 GB of 503 bytes.
+    """
+    return nullcontext()
+
+
 hooks.register_callback("raw_element_vr", _find_vr)
 hooks.register_callback("raw_element_value", _find_value)
+for module in (pydicom.dataset, pydicom.filewriter):
+    module.tag_in_exception = _name_no_tag  # type: ignore[attr-defined]
 
 
 def _read_up_to(last_tag: int, path: Path) -> Dataset:

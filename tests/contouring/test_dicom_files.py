@@ -5,12 +5,18 @@ from __future__ import annotations
 import random
 import tracemalloc
 import zlib
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_file_meta_info
+from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from contouring.dicom_files import MOST_HEADER_BYTES, declared_bytes, find_files, read_header
@@ -166,3 +172,27 @@ def test_a_place_of_a_servers_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(NoCTSeriesError, match="an empty folder") as refused:
         find_files(tmp_path, is_shown=False)
     assert str(tmp_path) not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        str,
+        lambda dataset: dataset.walk(lambda _dataset, _element: None),
+        lambda dataset: dataset.save_as(BytesIO(), implicit_vr=False, little_endian=True),
+    ],
+)
+def test_damage_deep_in_sequences_is_told_once(touch: Callable[[Dataset], object]) -> None:
+    """Told anew at each of ten levels it is some fifty megabytes long, and twice as long at 11."""
+    dataset = Dataset()
+    rows = Tag("Rows")
+    dataset[rows] = RawDataElement(rows, "US", 3, b"odd", 0, False, True)
+    for _ in range(10):
+        outer = Dataset()
+        outer.ReferencedStudySequence = [dataset]
+        dataset = outer
+
+    with pytest.raises(BytesLengthException) as told:
+        touch(dataset)
+
+    assert len(str(told.value)) < 1000
