@@ -183,7 +183,7 @@ def test_a_place_of_a_servers_is_not_shown(tmp_path: Path) -> None:
     ],
 )
 def test_damage_deep_in_sequences_is_told_once(touch: Callable[[Dataset], object]) -> None:
-    """Told anew at each of ten levels it is some fifty megabytes long, and twice as long at 11."""
+    """Told anew at each of ten levels it is some fifty megabytes long."""
     dataset = Dataset()
     rows = Tag("Rows")
     dataset[rows] = RawDataElement(rows, "US", 3, b"odd", 0, False, True)
