@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, select, text
+from sqlalchemy import Connection, Row, delete, exists, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workers.audit.actors import NOBODY
@@ -70,21 +70,31 @@ def _forget_unneeded(connection: Connection) -> None:
 def forget_arrivals(connection: Connection, over: datetime) -> int:
     """Remove arrivals whose jobs are purged, and those without a job that were judged by `over`.
 
-    What they consist of goes with them where no other arrival needs it; how many arrivals went.
+    What came of a series before the jobs goes with them: it is part of what they contoured, or was
+    sent again for them. Objects go where no other arrival needs them; how many arrivals went.
     """
     if connection.dialect.name == "postgresql":
         # Whoever notes that an object came again must not be told by what is removed here.
         connection.execute(text("LOCK TABLE instances IN SHARE ROW EXCLUSIVE MODE"))
     live = set(connection.scalars(select(jobs.c.id).where(jobs.c.state != JobState.PURGED)))
     closed = select(
-        arrivals.c.id, arrivals.c.job_ids, arrivals.c.closed_at, arrivals.c.study_instance_uid
+        arrivals.c.id,
+        arrivals.c.job_ids,
+        arrivals.c.closed_at,
+        arrivals.c.study_instance_uid,
+        arrivals.c.series_instance_uid,
+        arrivals.c.source_name,
     )
     closed = closed.where(arrivals.c.closed_at.is_not(None))
-    due = [
-        row
-        for row in connection.execute(closed)
-        if (live.isdisjoint(row.job_ids) if row.job_ids else row.closed_at <= over)
-    ]
+    due: list[Row[Any]] = []
+    purged_after = set()
+    for row in connection.execute(closed.order_by(arrivals.c.number.desc())):
+        sent = (row.series_instance_uid, row.source_name)
+        if row.job_ids and live.isdisjoint(row.job_ids):
+            purged_after.add(sent)
+            due.append(row)
+        elif not row.job_ids and (row.closed_at <= over or sent in purged_after):
+            due.append(row)
     if due:
         ids = [row.id for row in due]
         mine = arrived_instances.c.arrival_id.in_(ids)

@@ -13,10 +13,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from contouring.errors import WrongJobStateError
-from tests.workers.arriving import PACS, receive
 from tests.workers.retained_jobs import CANARY, START, Clock, finish_job, leases_at
-from workers.arrival_store import ArrivalStore
-from workers.arrivals import ArrivalState, Verdict
 from workers.database import migrate, open_engine
 from workers.housekeeping import Housekeeping
 from workers.job_store import JobStore
@@ -294,45 +291,3 @@ def test_what_never_leaves_is_purged_two_weeks_after_its_end(
     clock.now += timedelta(days=1)
 
     assert (too_early, retention.purge()) == ((), (job.id,))
-
-
-def test_what_came_in_goes_with_the_last_job_of_it(
-    jobs: JobStore, retention: RetentionStore, engine: Engine, clock: Clock, done: Job
-) -> None:
-    """Rows of objects and arrivals name the patient's study."""
-    arrivals = ArrivalStore(engine, clock)
-    verdict = Verdict(ArrivalState.ACCEPTED, job_ids=(done.id,))
-    arrivals.note_whole(PACS, receive(range(3)), verdict)
-    kept_before = retention.find_kept().instances
-    for template in ("eclipse", "monaco"):
-        retention.note_delivery(done.id, template)
-    clock.now = START + timedelta(hours=72)
-
-    retention.purge()
-
-    assert len(kept_before) == 3
-    assert retention.find_kept().instances == frozenset()
-    assert arrivals.list_page(10) == ()
-
-
-def test_what_became_no_job_is_forgotten_after_two_weeks(
-    retention: RetentionStore, engine: Engine, clock: Clock
-) -> None:
-    """What another arrival needs stays."""
-    arrivals = ArrivalStore(engine, clock)
-    arrivals.note(PACS, receive(range(3)), 0)
-    (arrival,) = arrivals.find_receiving()
-    judged = arrivals.claim(arrival)
-    assert judged is not None
-    arrivals.close(judged, Verdict(ArrivalState.INCOMPLETE))
-    clock.now = START + timedelta(days=13)
-    arrivals.note(PACS, receive([2]), 0)
-    too_early = (retention.purge(), len(arrivals.list_page(10)))
-    clock.now = START + timedelta(days=14)
-
-    retention.purge()
-
-    (left,) = arrivals.list_page(10)
-    assert too_early == ((), 2)
-    assert left.received == 1
-    assert retention.find_kept().instances == {receive([2])[0].sha256}
