@@ -8,6 +8,7 @@ What a target finds lies in tests/fuzz/findings/TARGET afterwards; it stays ther
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ ROUND_SECONDS = 300
 """After which a fuzzer begins anew on the inputs that it has kept: atheris never frees the arrays
 that the code it watches compares, which after 700,000 structure sets looked like a finding."""
 LINES_SHOWN = 40  # of what was found
+RUNS_DONE = re.compile(r"^Done (\d+) runs", re.MULTILINE)
 PROGRESS = ("\tpulse ", "Done ")  # of libFuzzer: at twice as many inputs each time, and at the end
 
 
@@ -48,14 +50,19 @@ def main(seconds: int, names: tuple[str, ...]) -> int:
 def _fuzz_apart(seconds: int, name: str) -> bool:
     """Whether something was found."""
     _tell(f"{name}: {seconds} s")
+    runs = 0
     with tempfile.TemporaryDirectory() as corpus:
         for begun in range(0, seconds, ROUND_SECONDS):
-            if _fuzz_round(min(ROUND_SECONDS, seconds - begun), name, corpus):
+            more = _fuzz_round(min(ROUND_SECONDS, seconds - begun), name, corpus)
+            if more is None:
                 return True
+            runs += more
+    _tell(f"{name}: nothing found in {runs:,} runs")
     return False
 
 
-def _fuzz_round(seconds: int, name: str, corpus: str) -> bool:
+def _fuzz_round(seconds: int, name: str, corpus: str) -> int | None:
+    """How many inputs were run; None where one of them is a finding."""
     command = [sys.executable, "-m", "tests.fuzz", str(seconds), ALONE, name, corpus]
     last: deque[str] = deque(maxlen=LINES_SHOWN)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as fuzzer:
@@ -66,7 +73,8 @@ def _fuzz_round(seconds: int, name: str, corpus: str) -> bool:
                 _tell(f"{name}: {line.strip()}")
     if fuzzer.returncode:
         _tell(f"{name}: found something\n{''.join(last)}")
-    return fuzzer.returncode != 0
+        return None
+    return int(RUNS_DONE.findall("".join(last))[-1])
 
 
 def _tell(text: str) -> None:
