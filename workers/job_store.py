@@ -264,6 +264,9 @@ class JobStore:
 
     def _add_one(self, connection: Connection, job: NewJob) -> Job:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        # A known job that is being purged is gone before it is asked whether there is one.
+        known = select(jobs.c.id).where(jobs.c.key == job.key)
+        connection.execute(known.with_for_update())
         job = replace(job, warnings=(*job.warnings, *note_series(connection, job)))
         row = build_row(str(uuid.uuid4()), job, self._now())
         adding = dialect.insert(jobs).values(row).on_conflict_do_nothing(index_elements=["key"])

@@ -65,7 +65,7 @@ class RetentionStore:
     def purge(self) -> tuple[str, ...]:
         """Empty the rows of all that is due; their files are orphans from then on."""
         with self._writing.begin() as connection:
-            due = [*self._find_delivered(connection), *self._find_ended(connection)]
+            due = self._lock_due(connection)
             for job_id in due:
                 _empty(connection, job_id)
             if due:
@@ -87,6 +87,20 @@ class RetentionStore:
         # An attempt without a result may have left a report of why.
         folders = {row.id: row.folder or name_folder(row.id, row.fence) for row in rows}
         return Kept(folders, frozenset(row.series_digest for row in rows), contents)
+
+    def _lock_due(self, connection: Connection) -> list[str]:
+        """Jobs that stay due until the commit: nobody holds, retries or is promised one meanwhile.
+
+        What somebody changes at this moment (PostgreSQL) is looked at in the next round.
+        """
+        seen = self._find_due(connection)
+        # Rows that refer to a job may be added: whoever adds one may wait for nothing of ours.
+        mine = select(jobs.c.id).where(jobs.c.id.in_(seen))
+        locked = set(connection.scalars(mine.with_for_update(skip_locked=True, key_share=True)))
+        return [job_id for job_id in self._find_due(connection) if job_id in locked]
+
+    def _find_due(self, connection: Connection) -> list[str]:
+        return [*self._find_delivered(connection), *self._find_ended(connection)]
 
     def _find_delivered(self, connection: Connection) -> list[str]:
         last = func.max(deliveries.c.delivered_at).label("last")

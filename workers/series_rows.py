@@ -39,7 +39,10 @@ def note_series(connection: Connection, job: NewJob) -> Iterator[str]:
         "series_instance_uid": job.series_instance_uid,
         "instances": dict(job.instances),
     }
-    connection.execute(dialect.insert(series).values(row).on_conflict_do_nothing())
+    insert = dialect.insert(series).values(row)
+    # Also one that is known is written, and with it locked against a purge (PostgreSQL).
+    same = {"series_instance_uid": job.series_instance_uid}
+    connection.execute(insert.on_conflict_do_update(index_elements=["digest"], set_=same))
     if changed:
         named = ", ".join(changed[:NAMED]) + (" ..." if len(changed) > NAMED else "")
         yield str(
@@ -54,4 +57,8 @@ def note_series(connection: Connection, job: NewJob) -> Iterator[str]:
 def forget_series(connection: Connection) -> None:
     """Remove what no job needs any more."""
     needed = select(jobs.c.series_digest).where(jobs.c.state != JobState.PURGED)
-    connection.execute(delete(series).where(series.c.digest.not_in(needed)))
+    unneeded = series.c.digest.not_in(needed)
+    # Whoever adds a job of a series has its row locked, and was not seen yet (PostgreSQL).
+    free = select(series.c.digest).where(unneeded).with_for_update(skip_locked=True)
+    locked = list(connection.scalars(free))
+    connection.execute(delete(series).where(series.c.digest.in_(locked), unneeded))
