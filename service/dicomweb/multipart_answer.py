@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +12,7 @@ from starlette.responses import StreamingResponse
 
 from contouring.opened_files import measure, open_file
 
-BOUNDARY = "oarlock-b7d1c0f2e9a84d65"  # as unlikely in an object as any other
+BOUNDARY_BYTES = 16
 PIECE_BYTES = 256 * 1024
 
 
@@ -21,8 +22,10 @@ def answer_multipart(
     once_sent: Callable[[], None] | None = None,
 ) -> StreamingResponse:
     """Parts, each with its content type and its bytes, sent as they are read."""
-    media_type = f'multipart/related; type="{inner_type}"; boundary={BOUNDARY}'
-    return StreamingResponse(_follow(_join(parts), once_sent), media_type=media_type)
+    # Of this answer alone: whoever knew it beforehand could send an object that holds others.
+    boundary = f"oarlock-{secrets.token_hex(BOUNDARY_BYTES)}"
+    media_type = f'multipart/related; type="{inner_type}"; boundary={boundary}'
+    return StreamingResponse(_follow(_join(parts, boundary), once_sent), media_type=media_type)
 
 
 def answer_file(
@@ -58,9 +61,9 @@ def _follow(pieces: Iterable[bytes], once_sent: Callable[[], None] | None) -> It
         once_sent()
 
 
-def _join(parts: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
+def _join(parts: Iterable[tuple[str, Iterable[bytes]]], boundary: str) -> Iterator[bytes]:
     for content_type, pieces in parts:
-        yield f"--{BOUNDARY}\r\nContent-Type: {content_type}\r\n\r\n".encode()
+        yield f"--{boundary}\r\nContent-Type: {content_type}\r\n\r\n".encode()
         yield from pieces
         yield b"\r\n"
-    yield f"--{BOUNDARY}--\r\n".encode()
+    yield f"--{boundary}--\r\n".encode()

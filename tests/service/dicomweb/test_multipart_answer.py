@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from starlette.responses import StreamingResponse
 from starlette.types import Message
 
 from service.dicomweb.multipart_answer import answer_file, answer_multipart
@@ -50,3 +51,21 @@ def test_only_an_answer_that_was_taken_whole_is_delivered(
     anyio.run(answer, SCOPE, receive, send)
 
     assert told == expected
+
+
+def test_no_object_can_hold_the_boundary_of_the_answer_that_it_leaves_in() -> None:
+    """Who knew it could send a CT that is read as others beside it, which nobody has judged."""
+    first = answer_multipart("application/dicom", [])
+    sent = b"\r\n--" + first.headers["Content-Type"].partition("boundary=")[2].encode()
+
+    answer = answer_multipart("application/dicom", [("application/dicom", [sent])])
+    boundary = answer.headers["Content-Type"].partition("boundary=")[2].encode()
+
+    assert len(boundary) >= 32
+    assert boundary not in sent
+    assert anyio.run(read_body, answer).count(boundary) == 2
+
+
+async def read_body(answer: StreamingResponse) -> bytes:
+    """All of an answer."""
+    return b"".join([bytes(piece) async for piece in answer.body_iterator])
