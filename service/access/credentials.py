@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
@@ -50,7 +49,7 @@ def read_credentials(headers: Headers) -> Credentials | None:
 def _read_basic(encoded: str) -> Credentials:
     try:
         text = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # no ASCII, no base64, no UTF-8
         raise _unreadable("The header Authorization cannot be read") from error
     name, colon, password = text.partition(":")
     if not colon:

@@ -30,7 +30,11 @@ def refuse_cross_site(method: str, headers: Headers) -> None:
 
 def _is_of(headers: Headers, origin: str) -> bool:
     """What older browsers tell; `null` is the origin of a page without one."""
-    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+    try:
+        asking = urlsplit(origin).netloc.lower()
+    except ValueError:  # brackets without an address, say
+        return False
+    return asking == headers.get("host", "").lower() != ""
 
 
 def _shorten(word: str) -> str:

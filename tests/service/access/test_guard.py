@@ -114,6 +114,7 @@ def test_what_is_no_key_lets_nobody_in(client: TestClient, headers: dict[str, st
         ("POST", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 403),
         ("POST", {"Origin": "http://evil.example"}, 403),
         ("POST", {"Origin": "null"}, 403),
+        ("POST", {"Origin": "http://["}, 403),
         ("POST", {"Origin": "http://testserver:81"}, 403),
         ("POST", {"Sec-Fetch-Site": "same-origin", "Origin": "http://testserver"}, 404),
         ("POST", {"Sec-Fetch-Site": "none"}, 404),

@@ -57,6 +57,19 @@ def test_a_record_says_why_nobody_was_let_in(
     assert not any(value and value in repr(record) for value in shown.values())
 
 
+def test_bytes_that_are_no_text_are_a_login_that_failed(
+    client: TestClient, database: Engine
+) -> None:
+    """Neither an error of the server's nor a try that nobody counts; and a probe answers."""
+    shown = {"Authorization": b"Basic \xe9"}
+    answers = [client.get(path, headers=shown) for path in ("/v1/jobs", "/health/live")]
+
+    (record,) = search(database, AuditEvent.LOGIN_FAILED)
+
+    assert [answer.status_code for answer in answers] == [401, 200]
+    assert record.details["fault"] == "unreadable"
+
+
 def test_of_a_key_that_was_one_the_record_has_the_id(
     client: TestClient, database: Engine, make_key: MakeKey, expired_key: str, revoked_key: str
 ) -> None:
