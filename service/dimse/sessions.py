@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from pynetdicom import evt
@@ -57,9 +58,8 @@ class Sessions:
     def admit(self, event: evt.Event) -> None:
         """Decide on a request: a session begins, or the request is rejected."""
         association = event.assoc
-        requestor = association.requestor
         calling_ae, called_ae = _find_titles(association)
-        address = requestor.address_info.address if requestor.address_info else ""
+        address = _find_address(association)
         certificate = find_certificate(association.dul.socket)
         sender = self._book.find(SourceKind.DIMSE, calling_ae, called_ae, address, certificate)
         proof = f"certificate {certificate!r}" if certificate else ""
@@ -131,6 +131,17 @@ class Sessions:
 def _is_alive(association: Association) -> bool:
     """Of its two threads, the one that reads also stores."""
     return association.is_alive() or association.dul.is_alive()
+
+
+def _find_address(association: Association) -> str:
+    info = association.requestor.address_info
+    if info is None:
+        return ""
+    found = ip_address(info.address)
+    # A node that listens to both kinds is told of 10.0.0.5 as of ::ffff:10.0.0.5 (RFC 4291 2.5.5).
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return str(found)
 
 
 def _find_titles(association: Association) -> tuple[str, str]:

@@ -66,6 +66,19 @@ def test_only_sources_that_are_known_are_admitted(
         assert association.acceptor.primitive.reason_str == answer
 
 
+def test_a_sender_is_known_by_its_address_on_a_node_for_both_kinds(tmp_path: Path) -> None:
+    """Such a node sees 127.0.0.1 as ::ffff:127.0.0.1."""
+    if not _has_both_kinds():
+        pytest.skip("this machine has IPv4 alone")
+    known = "format: 1\nsources: [{name: scanner, kind: dimse, address: 127.0.0.0/8}]\n"
+    (tmp_path / "sources.yaml").write_text(known)
+    with run_node(tmp_path, sources=tmp_path / "sources.yaml", dimse_host="::") as node:
+        association = node.associate()
+
+        assert association.is_established
+        association.release()
+
+
 def test_any_called_title_will_do_where_the_site_says_so(tmp_path: Path) -> None:
     """Some modalities can only be told an address."""
     with run_node(tmp_path, dimse_requires_called_ae=False) as node:
@@ -218,6 +231,14 @@ def find_refusals(node: RunningNode) -> list[AuditRecord]:
         return list(AuditStore(engine).search(AuditFilter(event=AuditEvent.NODE_REFUSED)))
     finally:
         engine.dispose()
+
+
+def _has_both_kinds() -> bool:
+    try:
+        with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True):
+            return True
+    except OSError:
+        return False
 
 
 def _is_admitted(node: RunningNode) -> bool:
