@@ -79,7 +79,8 @@ def _check_study(arrival: Arrival, context: Context) -> Verdict | None:
     """The refusal of one series too many, counted by the UIDs that the database has."""
     most = context.settings.study_series
     study, series = arrival.study_instance_uid, arrival.series_instance_uid
-    if context.arrivals.count_series(study, (series,), before=arrival) < most:
+    project = arrival.source.project
+    if context.arrivals.count_series(study, (series,), project, before=arrival) < most:
         return None
     error = UploadTooLargeError("The study", f"{most} series")
     return Verdict(ArrivalState.REFUSED, fault=error.code, reason=str(error))

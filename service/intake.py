@@ -42,7 +42,7 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
         check_order(wish, context)
     with wanting_slices_or_zip():
         search = find_series(list(upload.series.names), upload.series.names)
-    _check_studies(search, context)
+    _check_studies(search, source.project, context)
     checksums = {file.path: file.sha256 for file in upload.series.files}
     jobs: list[Job] = []
     refused = list(search.refused)
@@ -70,7 +70,7 @@ def take_in(upload: Upload, source: Source, syncs: EarlySyncs, context: Context)
     return Intake(shown, tuple(refused), (*search.ignored, *upload.series.left_out))
 
 
-def _check_studies(search: SeriesSearch, context: Context) -> None:
+def _check_studies(search: SeriesSearch, project: str | None, context: Context) -> None:
     """Hold each study to its number of series, with those that came before."""
     most = context.settings.study_series
     found: dict[str, set[str]] = {}
@@ -79,7 +79,7 @@ def _check_studies(search: SeriesSearch, context: Context) -> None:
     hide = context.identities.hide_uid
     for study, uids in found.items():
         kept = {hide(uid) for uid in uids}
-        if len(uids) + context.arrivals.count_series(hide(study), kept) > most:
+        if len(uids) + context.arrivals.count_series(hide(study), kept, project) > most:
             raise UploadTooLargeError("The study", f"{most} series")
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workers.arrivals import Arrival, ArrivalState, Contents
@@ -140,4 +140,21 @@ def read_arrival(row: Row[Any], clock: str, seconds: float) -> Arrival:
         created_at=row.created_at,
         last_at=row.last_at,
         closed_at=row.closed_at,
+    )
+
+
+def is_of_same_series(arrival: Arrival) -> ColumnElement[bool]:
+    """What the same source sent of the same series."""
+    return and_(
+        arrivals.c.series_instance_uid == arrival.series_instance_uid,
+        arrivals.c.source_name == arrival.source.key,
+    )
+
+
+def is_judged_as(judged: Arrival) -> ColumnElement[bool]:
+    """The arrival, while its judge has it: whoever takes too long has lost it to another one."""
+    return and_(
+        arrivals.c.id == judged.id,
+        arrivals.c.state == ArrivalState.JUDGING,
+        arrivals.c.quiet_at == judged.lease_until,
     )

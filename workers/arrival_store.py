@@ -17,6 +17,8 @@ from workers.arrival_rows import (
     build_last,
     find_in_state,
     has_changed,
+    is_judged_as,
+    is_of_same_series,
     list_contents,
     read_arrival,
     split_where_changed,
@@ -179,7 +181,7 @@ class ArrivalStore:
     def close(self, judged: Arrival, verdict: Verdict) -> None:
         """End a claimed arrival; nothing happens where another one judges it by now."""
         with self._writing.begin() as connection:
-            if self._close(connection, _is_mine(judged), verdict) and verdict.contents:
+            if self._close(connection, is_judged_as(judged), verdict) and verdict.contents:
                 add_contents(connection, judged.id, verdict.contents)
 
     def find_contents(self, arrival_id: str) -> Contents:
@@ -192,7 +194,7 @@ class ArrivalStore:
         """What the same source sent of the same series before, judged or not; the last first."""
         number = select(arrivals.c.number).where(arrivals.c.id == arrival.id).scalar_subquery()
         earlier = select(arrivals).where(
-            _of_same_series(arrival),
+            is_of_same_series(arrival),
             arrivals.c.state != ArrivalState.IGNORED,
             arrivals.c.number < number,
         )
@@ -202,16 +204,24 @@ class ArrivalStore:
             return tuple(read_arrival(row, clock, seconds) for row in connection.execute(earlier))
 
     def count_series(
-        self, study_uid: str, but: Collection[str], before: Arrival | None = None
+        self,
+        study_uid: str,
+        but: Collection[str],
+        project: str | None,
+        before: Arrival | None = None,
     ) -> int:
-        """CT series of a study beside some; `before`: those that began before an arrival's did."""
+        """CT series that a project has of a study beside some.
+
+        `before`: those that began before an arrival's did.
+        """
         query = select(func.count(func.distinct(arrivals.c.series_instance_uid))).where(
             arrivals.c.study_instance_uid == study_uid,
+            arrivals.c.project.is_not_distinct_from(project),
             arrivals.c.series_instance_uid.not_in(list(but)),
             arrivals.c.state != ArrivalState.IGNORED,
         )
         if before is not None:
-            own = select(func.min(arrivals.c.number)).where(_of_same_series(before))
+            own = select(func.min(arrivals.c.number)).where(is_of_same_series(before))
             query = query.where(arrivals.c.number < own.scalar_subquery())
         with self._reading.connect() as connection:
             return connection.scalar(query) or 0
@@ -240,7 +250,7 @@ class ArrivalStore:
 
     def _wait_again(self, judged: Arrival, seconds: float, expected: int | None) -> None:
         newer = select(arrivals.c.id).where(
-            _of_same_series(judged),
+            is_of_same_series(judged),
             arrivals.c.state.in_(OPEN),
             arrivals.c.number
             > select(arrivals.c.number).where(arrivals.c.id == judged.id).scalar_subquery(),
@@ -249,10 +259,10 @@ class ArrivalStore:
             if connection.execute(newer.limit(1)).one_or_none() is not None:
                 reason = "More of the series came while it was judged: see the arrival after it."
                 verdict = Verdict(ArrivalState.INCOMPLETE, fault="goes-on", reason=reason)
-                self._close(connection, _is_mine(judged), verdict)
+                self._close(connection, is_judged_as(judged), verdict)
                 return
             clock, now = read_lease_clock(connection)
-            waiting = update(arrivals).where(_is_mine(judged))
+            waiting = update(arrivals).where(is_judged_as(judged))
             connection.execute(
                 waiting.values(
                     state=ArrivalState.RECEIVING,
@@ -332,19 +342,3 @@ class ArrivalStore:
         for row in closed:
             note_received(connection, row)
         return bool(closed)
-
-
-def _of_same_series(arrival: Arrival) -> ColumnElement[bool]:
-    return and_(
-        arrivals.c.series_instance_uid == arrival.series_instance_uid,
-        arrivals.c.source_name == arrival.source.key,
-    )
-
-
-def _is_mine(judged: Arrival) -> ColumnElement[bool]:
-    """Whoever judged for too long has lost it to another one, or to more that came."""
-    return and_(
-        arrivals.c.id == judged.id,
-        arrivals.c.state == ArrivalState.JUDGING,
-        arrivals.c.quiet_at == judged.lease_until,
-    )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, select, text
+from sqlalchemy import Connection, delete, exists, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workers.audit.actors import NOBODY
@@ -86,7 +86,7 @@ def forget_arrivals(connection: Connection, over: datetime) -> int:
         arrivals.c.source_name,
     )
     closed = closed.where(arrivals.c.closed_at.is_not(None))
-    due: list[Row[Any]] = []
+    due = []
     purged_after = set()
     for row in connection.execute(closed.order_by(arrivals.c.number.desc())):
         sent = (row.series_instance_uid, row.source_name)

@@ -62,14 +62,16 @@ def unnamed(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update=asked | {"staging": tmp_path / "own"})
 
 
-def bring_before(arrivals: ArrivalStore, count: int, study: str) -> None:
+def bring_before(
+    arrivals: ArrivalStore, count: int, study: str, project: str | None = None
+) -> None:
     """Other series of a study, which are still on their way."""
     coming = [
         replace(one, study_instance_uid=study)
         for number in range(count)
         for one in receive([1], series=f"1.2.3.{number}")
     ]
-    arrivals.note(PACS, coming, DAY)
+    arrivals.note(replace(PACS, project=project), coming, DAY)
 
 
 def send(context: Context, files: list[Path]) -> Verdict:
@@ -110,12 +112,13 @@ def test_a_study_takes_two_hundred_series_object_by_object(
     assert (verdict.fault == "upload-too-large") == (not is_taken)
 
 
-def test_other_studies_and_what_is_no_ct_count_for_nothing(
+def test_other_studies_other_projects_and_what_is_no_ct_count_for_nothing(
     context: Context, series: list[Path]
 ) -> None:
-    """A study of a PET-CT has many other series."""
+    """A study of a PET-CT has many other series, and what another project has is not told."""
     study = str(pydicom.dcmread(series[0]).StudyInstanceUID)
     bring_before(context.arrivals, 300, "1.2.3.4.5")
+    bring_before(context.arrivals, 300, study, project="another")
     other = [
         replace(one, study_instance_uid=study, modality="MR")
         for number in range(300)

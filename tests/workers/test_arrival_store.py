@@ -222,7 +222,7 @@ def test_a_study_s_series_are_counted_by_an_index(tmp_path: Path) -> None:
     asked: list[tuple[str, object]] = []
     event.listen(engine, "before_cursor_execute", lambda *said: asked.append(said[2:4]))
 
-    ArrivalStore(engine).count_series("1.2.3", ["1.2.3.4"])
+    ArrivalStore(engine).count_series("1.2.3", ["1.2.3.4"], "p")
 
     ((statement, parameters),) = [one for one in asked if "count(" in one[0]]
     with engine.connect() as connection:
